@@ -1,0 +1,194 @@
+"""The HTTP application: every route in one table, one way in for all of them.
+
+``endpoint`` does what every route needs, in this order: who is it, may they, how often, what do they say, did they say it
+before. Handlers only do the thing. A route without a scope does not exist: ``Endpoint`` has no default for it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from relay import logs, metrics
+from relay.api import account, messages, numbers, operations, problems, sessions
+from relay.api.call import Call, Endpoint, Reply, Services
+from relay.api.limits import Limits
+from relay.api.reading import read_body, require_json
+from relay.api.schemas import Body
+from relay.core import ids
+from relay.core.errors import CallerMistake, InvalidInput, NotAllowed, NotAuthenticated, Problem, RelayError
+from relay.core.ids import Seed
+from relay.services.idempotency import Answer, Begun
+from relay.services.keys import Caller
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *sessions.ENDPOINTS,
+    *messages.ENDPOINTS,
+    *account.ENDPOINTS,
+    *numbers.ENDPOINTS,
+)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LONGEST_KEY = 255
+
+
+def build_app(services: Services, *, api_rate: float, extra: Sequence[BaseRoute] = ()) -> Starlette:
+    """The whole application but for the provider routes, which stand before it. ``extra``: the sandbox's pages."""
+    limits = Limits(api_rate)
+    routes: list[BaseRoute] = []
+    for path in dict.fromkeys(e.path for e in ENDPOINTS):
+        here = {e.method: e for e in ENDPOINTS if e.path == path}
+        routes.append(Route(path, _Way(here, services, limits), methods=list(here)))
+    return Starlette(routes=[*routes, *operations.routes(services, ENDPOINTS), *extra])
+
+
+class _Way:
+    """The way in to one path, as an ASGI application."""
+
+    def __init__(self, endpoints: dict[str, Endpoint], services: Services, limits: Limits) -> None:
+        self._endpoints = endpoints
+        self._services = services
+        self._limits = limits
+
+    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]  # ASGI's own names
+        request = Request(scope, receive)
+        endpoint = self._endpoints["GET" if request.method == "HEAD" else request.method]
+        response = await _Visit(endpoint, self._services, self._limits, request).answer()
+        await response(scope, receive, send)
+
+
+@dataclass(slots=True)
+class _Visit:
+    """One request at one endpoint."""
+
+    endpoint: Endpoint
+    services: Services
+    limits: Limits
+    request: Request
+    request_id: str = ""
+    headers: dict[str, str] | None = None
+
+    async def answer(self) -> Response:
+        """Never raises: what goes wrong becomes a problem document."""
+        started = time.monotonic()
+        given = self.request.headers.get("x-request-id", "")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+        self.headers = {"x-request-id": self.request_id, "cache-control": "no-store"}
+        try:
+            response = await self._through()
+        except RelayError as error:
+            response = self._problem(error)
+        except ClientDisconnect:
+            response = Response(status_code=400)
+        except Exception as error:
+            logs.trouble("request_failed", error, request=self.request_id, route=self.endpoint.path)
+            response = self._problem(RelayError())
+        response.headers.update(self.headers)
+        self._record(response.status_code, time.monotonic() - started)
+        return response
+
+    async def _through(self) -> Response:
+        caller = await self._caller()
+        self.headers = {**(self.headers or {}), **self.limits.spend(caller.key_id)}
+        raw = await read_body(self.request) if self.request.method in {"POST", "PATCH"} else b""
+        body = self._body(raw)
+        key = self.request.headers.get("idempotency-key")
+        if key is None or self.request.method != "POST":
+            seed = Seed(await self.services.database.now(), secrets.token_bytes(ids.ENTROPY_BYTES))
+            return _response(await self._handle(caller, body, seed))
+        return await self._once(caller, body, key, raw)
+
+    async def _caller(self) -> Caller:
+        scheme, _, key = self.request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise NotAuthenticated
+        caller = await self.services.keys.caller(key.strip())
+        if self.endpoint.scope not in caller.scopes:
+            raise NotAllowed(f"this call needs a key with the scope {self.endpoint.scope}")
+        return caller
+
+    def _body(self, raw: bytes) -> Body | None:
+        kind = self.endpoint.body
+        if kind is None:
+            return None
+        if raw:
+            require_json(self.request)
+        try:
+            return kind.model_validate_json(raw or b"{}")
+        except ValidationError as error:
+            raise problems.from_validation(error) from None
+
+    async def _handle(self, caller: Caller, body: Body | None, seed: Seed) -> Reply:
+        path = {name: str(value) for name, value in self.request.path_params.items()}
+        query = dict(self.request.query_params)
+        unknown = sorted(query.keys() - self.endpoint.query.keys())
+        if unknown:
+            raise InvalidInput(Problem("query", "unknown_field", "this call does not take such a query parameter"))
+        return await self.endpoint.handler(Call(self.services, caller, path, query, body, seed))
+
+    async def _once(self, caller: Caller, body: Body | None, key: str, raw: bytes) -> Response:
+        """Do it, unless it was done under this key before: then the first answer is given again."""
+        if not (0 < len(key) <= _LONGEST_KEY and key.isprintable()):
+            raise CallerMistake("Idempotency-Key: 1 to 255 printable characters", code="idempotency_key_invalid")
+        asked = self.request.url.path.encode() + b"\n" + raw
+        begun = await self.services.idempotency.begin(caller.account, key, asked)
+        if isinstance(begun, Answer):
+            return _replayed(begun)
+        try:
+            response = _response(await self._handle(caller, body, begun.seed))
+        except RelayError as error:
+            response = self._problem(error)
+            if not _is_final(error):
+                await self.services.idempotency.let_go(begun)
+                return response
+        await self._store(begun, response)
+        return response
+
+    async def _store(self, begun: Begun, response: Response) -> None:
+        try:
+            await self.services.idempotency.finish(begun, Answer(response.status_code, bytes(response.body).decode()))
+        except RelayError as error:  # done but not noted: the same request does the same again
+            logs.trouble("answer_not_stored", error, request=self.request_id)
+
+    def _problem(self, error: RelayError) -> Response:
+        document = problems.body_of(error, self.request_id)
+        return Response(problems.rendered(document), problems.status_of(error), problems.headers_of(error))
+
+    def _record(self, status: int, seconds: float) -> None:
+        route = self.endpoint.path
+        metrics.requests.labels(route, str(status)).inc()
+        metrics.api_seconds.observe(seconds)
+        ms = round(seconds * 1000, 1)
+        logs.note(
+            "api_request",
+            method=self.endpoint.method,
+            route=route,
+            status=status,
+            ms=ms,
+            request=self.request_id,
+        )
+
+
+def _is_final(error: RelayError) -> bool:
+    """Would the same request get the same answer again? What may pass must not be remembered."""
+    return isinstance(error, CallerMistake) and getattr(error, "retry_after", None) is None
+
+
+def _response(reply: Reply) -> Response:
+    if reply.status == 204:
+        return Response(status_code=204)
+    return Response(problems.rendered(reply.body), reply.status, media_type="application/json")
+
+
+def _replayed(answer: Answer) -> Response:
+    kind = "application/json" if answer.status < 400 else problems.CONTENT_TYPE
+    return Response(answer.body, answer.status, {"idempotent-replayed": "true"}, media_type=kind)

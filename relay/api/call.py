@@ -1,0 +1,109 @@
+"""What a route is and what its handler is given: values, so that the application can be read as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from relay.api.schemas import Body
+from relay.core.errors import InvalidInput, Problem
+from relay.core.ids import Seed
+from relay.core.model import Scope
+from relay.services.accounts import Accounts
+from relay.services.connections import Connections
+from relay.services.idempotency import Idempotency
+from relay.services.inbound import Inbound
+from relay.services.keys import Caller, Keys
+from relay.services.numbers import Numbers
+from relay.services.pools import Pools
+from relay.services.receipts import Receipts
+from relay.services.sessions import Sessions
+from relay.services.texts import Texts
+from relay.storage.configuration import Account, Configuration
+from relay.storage.database import Database
+from relay.vault.vault import Vault
+
+B = TypeVar("B", bound=Body)
+
+
+class Services(Protocol):
+    """What the API needs of the house."""
+
+    @property
+    def database(self) -> Database: ...
+    @property
+    def configuration(self) -> Configuration: ...
+    @property
+    def vault(self) -> Vault: ...
+    @property
+    def accounts(self) -> Accounts: ...
+    @property
+    def connections(self) -> Connections: ...
+    @property
+    def idempotency(self) -> Idempotency: ...
+    @property
+    def inbound(self) -> Inbound: ...
+    @property
+    def keys(self) -> Keys: ...
+    @property
+    def numbers(self) -> Numbers: ...
+    @property
+    def pools(self) -> Pools: ...
+    @property
+    def receipts(self) -> Receipts: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def texts(self) -> Texts: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated request. ``seed`` makes the id of whatever it creates."""
+
+    services: Services
+    caller: Caller
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Body | None
+    seed: Seed
+
+    @property
+    def account(self) -> Account:
+        return self.caller.account
+
+    def read(self, kind: type[B]) -> B:
+        """The body, as the kind that the route declares."""
+        if not isinstance(self.body, kind):
+            raise TypeError(f"this route declares another body than {kind.__name__}")
+        return self.body
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a handler answers."""
+
+    body: Mapping[str, Any]
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A route: nobody gets in without ``scope``."""
+
+    method: str
+    path: str
+    scope: Scope
+    handler: Callable[[Call], Awaitable[Reply]]
+    summary: str
+    body: type[Body] | None = None
+    query: Mapping[str, str] = field(default_factory=dict)  #: name -> what it means
+
+
+def limit_of(call: Call) -> int:
+    """``?limit=``: 1 to 200, 50 when not given. Raises InvalidInput."""
+    given = call.query.get("limit", "50")
+    if not (given.isascii() and given.isdecimal() and 1 <= int(given[:6]) <= 200):
+        raise InvalidInput(Problem("limit", "invalid", "must be a whole number from 1 to 200"))
+    return int(given)

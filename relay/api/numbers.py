@@ -1,0 +1,133 @@
+"""``/v1/numbers`` and ``/v1/pools``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from relay.api.call import Call, Endpoint, Reply, limit_of
+from relay.api.cursors import Cursors
+from relay.api.schemas import NumberBody, NumberChangeBody, PoolBody, written
+from relay.core import ids
+from relay.core.errors import InvalidInput, NotFound, Problem
+from relay.core.ids import IdKind, public
+from relay.core.model import NumberState, Scope
+from relay.core.phone import parse_number
+from relay.services.numbers import NumberView, NumberWanted
+from relay.services.pools import PoolReport
+from relay.storage.configuration import Pool
+
+
+async def add_number(call: Call) -> Reply:
+    body = call.read(NumberBody)
+    facts = parse_number(body.number, body.country)
+    try:
+        pool = await call.services.pools.find(call.account, body.pool)
+    except NotFound:
+        raise InvalidInput(Problem("pool", "unknown_pool", "must be the name or id of a pool")) from None
+    try:
+        connection_id = ids.parse(IdKind.CONNECTION, body.connection)
+    except NotFound:
+        problem = Problem("connection", "unknown_connection", "must be one of the account's connections")
+        raise InvalidInput(problem) from None
+    wanted = NumberWanted(facts, pool, connection_id, body.rate, body.reserved)
+    return Reply(number_json(await call.services.numbers.add(call.account, wanted, call.seed)), 201)
+
+
+async def list_numbers(call: Call) -> Reply:
+    limit, cursors = limit_of(call), Cursors(call.services.vault.tokens.cursor_secret)
+    before = cursors.read("numbers", call.account.id, call.query.get("cursor"))
+    views = [v for v in await call.services.numbers.listed(call.account) if before is None or v.number.id < before]
+    more = cursors.write("numbers", call.account.id, views[limit - 1].number.id) if len(views) > limit else None
+    return Reply({"data": [number_json(v) for v in views[:limit]], "next_cursor": more})
+
+
+async def read_number(call: Call) -> Reply:
+    return Reply(number_json(await call.services.numbers.read(call.account, ids.parse(IdKind.NUMBER, call.path["id"]))))
+
+
+async def change_number(call: Call) -> Reply:
+    body = call.read(NumberChangeBody)
+    state = NumberState(body.state) if body.state else None
+    number_id = ids.parse(IdKind.NUMBER, call.path["id"])
+    return Reply(number_json(await call.services.numbers.change(call.account, number_id, state=state, rate=body.rate)))
+
+
+async def remove_number(call: Call) -> Reply:
+    await call.services.numbers.remove(call.account, ids.parse(IdKind.NUMBER, call.path["id"]))
+    return Reply({}, 204)
+
+
+async def add_pool(call: Call) -> Reply:
+    pool = await call.services.pools.add(call.account, call.read(PoolBody).name, call.seed)
+    return Reply(pool_json(pool), 201)
+
+
+async def list_pools(call: Call) -> Reply:
+    found = await call.services.pools.listed(call.account)
+    return Reply({"data": [pool_json(p) for p in reversed(found)], "next_cursor": None})
+
+
+async def read_pool(call: Call) -> Reply:
+    return Reply(report_json(await call.services.pools.report(call.account, call.path["id"])))
+
+
+async def rename_pool(call: Call) -> Reply:
+    pool = await call.services.pools.rename(call.account, call.path["id"], call.read(PoolBody).name)
+    return Reply(pool_json(pool))
+
+
+async def remove_pool(call: Call) -> Reply:
+    await call.services.pools.remove(call.account, call.path["id"])
+    return Reply({}, 204)
+
+
+def number_json(v: NumberView) -> dict[str, Any]:
+    n = v.number
+    return {
+        "id": public(IdKind.NUMBER, n.id),
+        "number": n.e164,
+        "country": n.country,
+        "kind": n.kind,
+        "pool": v.pool_name,
+        "connection": public(IdKind.CONNECTION, n.connection_id),
+        "state": v.state,
+        "rate": n.rate,
+        "in_use": v.in_use,
+        "created_at": written(n.created_at),
+    }
+
+
+def pool_json(p: Pool) -> dict[str, Any]:
+    return {
+        "id": public(IdKind.POOL, p.id),
+        "name": p.name,
+        "status": "ready" if p.ready else "preparing",
+        "created_at": written(p.created_at),
+    }
+
+
+def report_json(r: PoolReport) -> dict[str, Any]:
+    return {
+        **pool_json(r.pool),
+        "numbers": {country: dict(states) for country, states in r.numbers.items()},
+        "open_sessions": r.open_sessions,
+        "busiest_person": r.busiest_person,
+        "headroom": r.headroom,
+    }
+
+
+_N = Scope.NUMBERS
+_LIST = {"limit": "1 to 200, default 50", "cursor": "next_cursor of the page before"}
+
+ENDPOINTS = (
+    Endpoint("POST", "/v1/numbers", _N, add_number, "Import a number", NumberBody),
+    Endpoint("GET", "/v1/numbers", _N, list_numbers, "Numbers, newest first", query=_LIST),
+    Endpoint("GET", "/v1/numbers/{id}", _N, read_number, "One number"),
+    Endpoint("PATCH", "/v1/numbers/{id}", _N, change_number, "Reserve, drain, free; change the pace", NumberChangeBody),
+    Endpoint("DELETE", "/v1/numbers/{id}", _N, remove_number, "Drain a number, then remove it"),
+    Endpoint("POST", "/v1/pools", _N, add_pool, "Make a pool", PoolBody),
+    Endpoint("GET", "/v1/pools", _N, list_pools, "Pools, newest first"),
+    Endpoint("GET", "/v1/pools/{id}", _N, read_pool, "How full a pool is"),
+    Endpoint("PATCH", "/v1/pools/{id}", _N, rename_pool, "Rename a pool", PoolBody),
+    Endpoint("DELETE", "/v1/pools/{id}", _N, remove_pool, "Remove an empty pool"),
+)

@@ -1,0 +1,122 @@
+"""What callers send, as pydantic models: unknown fields, wrong types and control characters are refused, field by field."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
+from relay.core.model import GeoMatch
+
+LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must not contain control characters")
+    return value
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    if any(not c.isprintable() and c not in "\n\r\t" and ord(c) < 0x20 for c in value):
+        raise ValueError("must not contain control characters other than line breaks and tabs")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_one_line)]
+Label = Annotated[str, Field(max_length=32), AfterValidator(_one_line)]
+Short = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_text)]
+Phone = Annotated[str, Field(max_length=40, description="E.164, such as +12025550177")]
+Country = Annotated[str, Field(pattern="^[A-Z]{2}$")]
+Metadata = Annotated[dict[Name, Short], Field(max_length=10)]
+ExpiresIn = Annotated[int, Field(ge=60, le=180 * 86400, description="seconds")]
+IdleTimeout = Annotated[int, Field(ge=60, le=180 * 86400, description="seconds")]
+CoolDown = Annotated[
+    int,
+    Field(ge=int(SHORTEST_COOL_DOWN.total_seconds()), le=int(LONGEST_COOL_DOWN.total_seconds()), description="seconds"),
+]
+Rate = Annotated[float, Field(gt=0, le=10_000, description="segments per second")]
+
+
+class Body(BaseModel):
+    """A request body: exactly these fields, exactly these types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ParticipantBody(Body):
+    phone: Phone
+    label: Label = ""
+
+
+class SessionBody(Body):
+    participants: Annotated[tuple[ParticipantBody, ...], Field(min_length=2, max_length=2)]
+    pool: Name = "default"
+    unique_name: Name | None = None
+    expires_in: ExpiresIn | None = None
+    expires_at: AwareDatetime | None = None
+    idle_timeout: IdleTimeout | None = None
+    cool_down: CoolDown | None = None
+    geo_match: GeoMatch = GeoMatch.COUNTRY
+    metadata: Metadata = {}
+
+
+class SessionChangeBody(Body):
+    expires_in: ExpiresIn | None = None
+    expires_at: AwareDatetime | None = None
+    idle_timeout: IdleTimeout | None = None
+    metadata: Metadata | None = None
+
+
+class EmptyBody(Body):
+    pass
+
+
+class TextBody(Body):
+    to: Annotated[str, Field(max_length=64)]
+    text: Text
+
+
+class AccountBody(Body):
+    programme: Short | None = None
+    help_contact: Short | None = None
+    language: Annotated[str, Field(max_length=8)] | None = None
+    notices: Annotated[dict[Name, Text], Field(max_length=10)] | None = None
+    on_ambiguous: Literal["park", "resend"] | None = None
+    allowed_countries: Annotated[list[Country], Field(max_length=250)] | None = None
+    default_expires_in: ExpiresIn | None = None
+    default_idle_timeout: IdleTimeout | None = None
+    default_cool_down: CoolDown | None = None
+
+
+class ConnectionBody(Body):
+    provider: Name
+    credentials: Annotated[dict[Name, Short], Field(max_length=10)]
+
+
+class NumberBody(Body):
+    number: Phone
+    country: Country | None = None
+    pool: Name = "default"
+    connection: Annotated[str, Field(max_length=64)]
+    rate: Rate | None = None
+    reserved: bool = False
+
+
+class NumberChangeBody(Body):
+    state: Literal["ready", "reserved", "draining", "quarantined", "unregistered"] | None = None
+    rate: Rate | None = None
+
+
+class PoolBody(Body):
+    name: Name
+
+
+def written(at: datetime | None) -> str | None:
+    """A time as the API writes it: RFC 3339, UTC, whole seconds."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None

@@ -1,0 +1,158 @@
+"""``/v1/sessions``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from relay.api.call import Call, Endpoint, Reply, limit_of
+from relay.api.cursors import Cursors
+from relay.api.messages import message_json
+from relay.api.schemas import EmptyBody, SessionBody, SessionChangeBody, TextBody, written
+from relay.core import ids
+from relay.core.errors import InvalidInput, NotFound, Problem
+from relay.core.ids import IdKind, public
+from relay.core.model import Scope
+from relay.core.phone import Phone
+from relay.services.sessions import PersonWanted, SessionChange, SessionView, SessionWanted
+from relay.services.texts import TextWanted
+from relay.storage.sessions import SessionFilter
+
+
+async def open_session(call: Call) -> Reply:
+    view = await call.services.sessions.open(call.account, await _wanted(call), call.seed)
+    return Reply(session_json(view), 201)
+
+
+async def dry_run(call: Call) -> Reply:
+    wanted = await _wanted(call)
+    numbers = await call.services.sessions.dry_run(call.account, wanted)
+    people = [{"label": p.label, "proxy_number": n} for p, n in zip(wanted.people, numbers, strict=True)]
+    return Reply({"pool": wanted.pool.name, "participants": people})
+
+
+async def read_session(call: Call) -> Reply:
+    view = await call.services.sessions.read(call.account, ids.parse(IdKind.SESSION, call.path["id"]))
+    return Reply(session_json(view))
+
+
+async def list_sessions(call: Call) -> Reply:
+    limit, cursors = limit_of(call), Cursors(call.services.vault.tokens.cursor_secret)
+    before = cursors.read("sessions", call.account.id, call.query.get("cursor"))
+    wanted = await _filter(call)
+    views = await call.services.sessions.listed(call.account, limit=limit + 1, before=before, wanted=wanted)
+    more = cursors.write("sessions", call.account.id, views[limit - 1].session.id) if len(views) > limit else None
+    return Reply({"data": [session_json(v) for v in views[:limit]], "next_cursor": more})
+
+
+async def change_session(call: Call) -> Reply:
+    body = call.read(SessionChangeBody)
+    change = SessionChange(body.expires_in, body.expires_at, body.idle_timeout, body.metadata)
+    view = await call.services.sessions.change(call.account, ids.parse(IdKind.SESSION, call.path["id"]), change)
+    return Reply(session_json(view))
+
+
+async def close_session(call: Call) -> Reply:
+    session_id = ids.parse(IdKind.SESSION, call.path["id"])
+    view, in_flight = await call.services.sessions.close(call.account, session_id)
+    return Reply({"session": session_json(view), "in_flight": [public(IdKind.MESSAGE, m) for m in in_flight]})
+
+
+async def send_text(call: Call) -> Reply:
+    body = call.read(TextBody)
+    session_id = ids.parse(IdKind.SESSION, call.path["id"])
+    try:
+        recipient_id = ids.parse(IdKind.PARTICIPANT, body.to)
+    except NotFound:
+        raise InvalidInput(Problem("to", "unknown_participant", "must be a participant of this session")) from None
+    message = await call.services.texts.send(call.account, TextWanted(session_id, recipient_id, body.text), call.seed)
+    return Reply(message_json(message), 202)
+
+
+async def list_messages(call: Call) -> Reply:
+    session_id = ids.parse(IdKind.SESSION, call.path["id"])
+    limit, cursors = limit_of(call), Cursors(call.services.vault.tokens.cursor_secret)
+    before = cursors.read(f"messages {session_id.hex}", call.account.id, call.query.get("cursor"))
+    found = await call.services.texts.of_session(call.account, session_id, limit=limit + 1, before=before)
+    more = None
+    if len(found) > limit:
+        more = cursors.write(f"messages {session_id.hex}", call.account.id, found[limit - 1].id)
+    return Reply({"data": [message_json(m) for m in found[:limit]], "next_cursor": more})
+
+
+async def _wanted(call: Call) -> SessionWanted:
+    body = call.read(SessionBody)
+    try:
+        pool = await call.services.pools.find(call.account, body.pool, fresh=False)
+    except NotFound:
+        raise InvalidInput(Problem("pool", "unknown_pool", "must be the name or id of a pool")) from None
+    one, other = (
+        PersonWanted(Phone.parse(p.phone, f"participants.{i}.phone"), p.label) for i, p in enumerate(body.participants)
+    )
+    return SessionWanted(
+        pool=pool,
+        people=(one, other),
+        unique_name=body.unique_name,
+        expires_in=body.expires_in,
+        expires_at=body.expires_at,
+        idle_timeout=body.idle_timeout,
+        cool_down=body.cool_down,
+        geo_match=body.geo_match,
+        metadata=body.metadata,
+    )
+
+
+async def _filter(call: Call) -> SessionFilter:
+    status = call.query.get("status")
+    if status not in (None, "open", "closed"):
+        raise InvalidInput(Problem("status", "invalid", "must be open or closed"))
+    pool_id = None
+    if "pool" in call.query:
+        try:
+            pool_id = (await call.services.pools.find(call.account, call.query["pool"])).id
+        except NotFound:
+            raise InvalidInput(Problem("pool", "unknown_pool", "must be the name or id of a pool")) from None
+    return SessionFilter(status, call.query.get("unique_name"), pool_id)
+
+
+def session_json(view: SessionView) -> dict[str, Any]:
+    """A session as the API shows it: no phone, no text."""
+    s = view.session
+    return {
+        "id": public(IdKind.SESSION, s.id),
+        "status": s.status,
+        "unique_name": s.unique_name,
+        "pool": view.pool_name,
+        "metadata": dict(s.metadata),
+        "created_at": written(s.created_at),
+        "expires_at": written(s.expires_at),
+        "idle_timeout": s.idle_timeout,
+        "cool_down": s.cool_down,
+        "last_message_at": written(s.last_message_at),
+        "closed_at": written(s.closed_at),
+        "close_reason": s.close_reason,
+        "participants": [
+            {
+                "id": public(IdKind.PARTICIPANT, p.id),
+                "label": p.label,
+                "proxy_number": view.proxy_numbers.get(p.number_id),
+                "opted_out": p.opted_out,
+            }
+            for p in view.participants
+        ],
+    }
+
+
+_LIST = {"limit": "1 to 200, default 50", "cursor": "next_cursor of the page before"}
+_FILTER = {"status": "open or closed", "unique_name": "exactly this name", "pool": "name or id"}
+_S = Scope.SESSIONS
+
+ENDPOINTS = (
+    Endpoint("POST", "/v1/sessions", _S, open_session, "Open a session", SessionBody),
+    Endpoint("POST", "/v1/sessions/dry-run", _S, dry_run, "What would be assigned; writes nothing", SessionBody),
+    Endpoint("GET", "/v1/sessions", _S, list_sessions, "Sessions, newest first", query=_LIST | _FILTER),
+    Endpoint("GET", "/v1/sessions/{id}", _S, read_session, "One session"),
+    Endpoint("PATCH", "/v1/sessions/{id}", _S, change_session, "Extend, shorten or annotate", SessionChangeBody),
+    Endpoint("POST", "/v1/sessions/{id}/close", _S, close_session, "Close; says what is in flight", EmptyBody),
+    Endpoint("POST", "/v1/sessions/{id}/messages", _S, send_text, "A text from the platform", TextBody),
+    Endpoint("GET", "/v1/sessions/{id}/messages", _S, list_messages, "Metadata, newest first", query=_LIST),
+)

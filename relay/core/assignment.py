@@ -1,0 +1,116 @@
+"""Which number a participant gets.
+
+Each participant is assigned alone: any number of the pool will do on which this person holds no binding, neither open
+nor cooling down. Preference: the number that the same two people had before, then the nearest, then chance. Nothing
+is written here; the primary key of ``binding`` is what keeps a number from being given twice, and who loses that race
+asks again with the number excluded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from relay.core.model import GeoMatch, NumberState
+
+
+class NoNumber(StrEnum):
+    """Why no number could be found."""
+
+    IN_COUNTRY = "no_number_in_country"
+    IN_AREA = "no_number_in_area_code"
+    HELD = "all_held_by_this_person"
+    NOT_GIVEN_OUT = "all_draining_or_reserved"
+    NOT_REGISTERED = "not_registered_for_route"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolNumber:
+    """A number of the pool. ``area_code`` is empty where the number belongs to no area."""
+
+    id: UUID
+    country: str
+    area_code: str
+    state: NumberState
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A binding that this person holds: open while ``until`` is None, else cooling down until then."""
+
+    number_id: UUID
+    pair_index: bytes
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for one participant. ``chance`` is any whole number: where the probe starts."""
+
+    country: str
+    area_code: str
+    geo_match: GeoMatch
+    pair_index: bytes
+    chance: int
+    excluded: Set[UUID] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Unassigned:
+    """Why there is no number, and when a cool-down will free one (None: not by waiting)."""
+
+    reason: NoNumber
+    free_at: datetime | None = None
+
+
+def choose(numbers: Sequence[PoolNumber], held: Sequence[Held], wish: Wish) -> UUID | Unassigned:
+    """Choose the id of the number for one participant, or say why there is none."""
+    near = _near(numbers, wish)
+    if isinstance(near, NoNumber):
+        return Unassigned(near)
+    ready = [n for n in near if n.state is NumberState.READY]
+    if not ready:
+        unregistered = all(n.state is NumberState.UNREGISTERED for n in near)
+        return Unassigned(NoNumber.NOT_REGISTERED if unregistered else NoNumber.NOT_GIVEN_OUT)
+    ids = {n.id for n in ready}
+    for binding in held:  # nobody but the same two people may have these
+        again = binding.until is not None and binding.pair_index == wish.pair_index
+        if again and binding.number_id in ids - wish.excluded:
+            return binding.number_id
+    taken = {binding.number_id for binding in held} | wish.excluded
+    return _probe(ready, taken, wish) or Unassigned(NoNumber.HELD, _free_at(held, ids))
+
+
+def _near(numbers: Sequence[PoolNumber], wish: Wish) -> Sequence[PoolNumber] | NoNumber:
+    """The numbers that are near enough, or which kind of nearness no number has."""
+    if wish.geo_match is GeoMatch.ANY:
+        return numbers or NoNumber.IN_COUNTRY
+    in_country = [n for n in numbers if n.country == wish.country]
+    if not in_country:
+        return NoNumber.IN_COUNTRY
+    if wish.geo_match is GeoMatch.COUNTRY:
+        return in_country
+    return [n for n in in_country if n.area_code and n.area_code == wish.area_code] or NoNumber.IN_AREA
+
+
+def _probe(ready: Sequence[PoolNumber], taken: Set[UUID], wish: Wish) -> UUID | None:
+    """The nearest free number, from a random place on: chance spreads the load, the full circle makes it exact."""
+    start = wish.chance % len(ready)
+    circle = [*ready[start:], *ready[:start]]
+    free = [n for n in circle if n.id not in taken]
+    best = min(free, key=lambda n: _distance(n, wish), default=None)
+    return best.id if best else None
+
+
+def _distance(number: PoolNumber, wish: Wish) -> int:
+    if number.country != wish.country:
+        return 2
+    return 0 if number.area_code and number.area_code == wish.area_code else 1
+
+
+def _free_at(held: Sequence[Held], ids: Set[UUID]) -> datetime | None:
+    """The end of the first cool-down, if one of these numbers is cooling."""
+    return min((b.until for b in held if b.until is not None and b.number_id in ids), default=None)

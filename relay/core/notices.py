@@ -1,0 +1,78 @@
+"""What Relay itself says to a person, by language. An account may put its own words in place of any of these.
+
+No notice says why a text was not delivered to the other person, and none names anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from relay.core.routing import Notice
+
+DEFAULT_LANGUAGE = "en"
+
+
+class Phrase(StrEnum):
+    """Everything that Relay can say: the notices, the one confirmation after STOP, and the sentence a caller hears."""
+
+    ENDED = Notice.ENDED
+    UNDELIVERABLE = Notice.UNDELIVERABLE
+    MEDIA = Notice.MEDIA
+    HELP = Notice.HELP
+    STOPPED = "stopped"
+    CALL = "call"
+
+
+_PHRASES: Mapping[str, Mapping[Phrase, str]] = {
+    "en": {
+        Phrase.ENDED: "This conversation has ended. Your message was not delivered.",
+        Phrase.UNDELIVERABLE: "Your message could not be delivered.",
+        Phrase.MEDIA: "Photos and other attachments are not passed on here. Please send text only.",
+        Phrase.HELP: "{programme}This number passes texts on between two people. {contact}Reply STOP to get no more.",
+        Phrase.STOPPED: "You will get no more texts from us. Reply START to change that.",
+        Phrase.CALL: "This number takes text messages only. Goodbye.",
+    },
+    "de": {
+        Phrase.ENDED: "Diese Unterhaltung ist beendet. Ihre Nachricht wurde nicht zugestellt.",
+        Phrase.UNDELIVERABLE: "Ihre Nachricht konnte nicht zugestellt werden.",
+        Phrase.MEDIA: "Fotos und andere Anhänge werden hier nicht weitergeleitet. Bitte nur Text senden.",
+        Phrase.HELP: "{programme}Diese Nummer leitet SMS zwischen zwei Personen weiter. {contact}STOP beendet das.",
+        Phrase.STOPPED: "Sie erhalten keine weiteren SMS von uns. Mit START ändern Sie das.",
+        Phrase.CALL: "Unter dieser Nummer sind nur Textnachrichten möglich. Auf Wiederhören.",
+    },
+    "es": {
+        Phrase.ENDED: "Esta conversación ha terminado. Tu mensaje no se ha entregado.",
+        Phrase.UNDELIVERABLE: "Tu mensaje no se ha podido entregar.",
+        Phrase.MEDIA: "Aquí no se reenvían fotos ni otros adjuntos. Envía solo texto.",
+        Phrase.HELP: "{programme}Este número reenvía mensajes entre dos personas. {contact}Responde STOP para no recibir más.",
+        Phrase.STOPPED: "No recibirás más mensajes nuestros. Responde START para cambiarlo.",
+        Phrase.CALL: "Este número solo acepta mensajes de texto. Adiós.",
+    },
+    "fr": {
+        Phrase.ENDED: "Cette conversation est terminée. Votre message n'a pas été remis.",
+        Phrase.UNDELIVERABLE: "Votre message n'a pas pu être remis.",
+        Phrase.MEDIA: "Les photos et autres pièces jointes ne sont pas transmises ici. Envoyez du texte seulement.",
+        Phrase.HELP: "{programme}Ce numéro transmet des SMS entre deux personnes. {contact}STOP pour ne plus en recevoir.",
+        Phrase.STOPPED: "Vous ne recevrez plus de SMS de notre part. Répondez START pour changer cela.",
+        Phrase.CALL: "Ce numéro n'accepte que les SMS. Au revoir.",
+    },
+    "sv": {
+        Phrase.ENDED: "Den här konversationen är avslutad. Ditt meddelande levererades inte.",
+        Phrase.UNDELIVERABLE: "Ditt meddelande kunde inte levereras.",
+        Phrase.MEDIA: "Bilder och andra bilagor skickas inte vidare här. Skicka bara text.",
+        Phrase.HELP: "{programme}Det här numret skickar sms vidare mellan två personer. {contact}Svara STOP för att slippa fler.",
+        Phrase.STOPPED: "Du får inga fler sms från oss. Svara START för att ändra det.",
+        Phrase.CALL: "Det här numret tar bara emot sms. Hej då.",
+    },
+}
+
+LANGUAGES = frozenset(_PHRASES)
+
+
+def say(phrase: Phrase, *, language: str, own_words: Mapping[str, str], programme: str = "", contact: str = "") -> str:
+    """The words for a phrase: the account's own, else those of its language."""
+    words = own_words.get(phrase) or _PHRASES.get(language, _PHRASES[DEFAULT_LANGUAGE])[phrase]
+    named = f"{programme}: " if programme else ""
+    reach = f"{contact}. " if contact else ""
+    return words.replace("{programme}", named).replace("{contact}", reach).strip()

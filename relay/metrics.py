@@ -1,0 +1,40 @@
+"""What Prometheus may know: counts and times, with labels from closed lists only. Never a phone, a number or an id."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+_QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+inbound = Counter("relay_inbound_texts", "Inbound texts by what became of them", ["result"], registry=REGISTRY)
+webhooks = Counter("relay_webhooks_refused", "Provider requests that were refused", ["kind"], registry=REGISTRY)
+alarms = Counter(
+    "relay_alarms", "Things that should never happen and a person should look at", ["kind"], registry=REGISTRY
+)
+attempts = Counter(
+    "relay_attempts", "Attempts to hand a text over, by outcome", ["provider", "outcome"], registry=REGISTRY
+)
+refusals = Counter("relay_refused_texts", "Texts refused at the door or by a provider", ["reason"], registry=REGISTRY)
+receipts = Counter("relay_receipts", "Receipts by word", ["word"], registry=REGISTRY)
+sessions = Counter("relay_sessions", "Sessions opened and closed", ["what"], registry=REGISTRY)
+requests = Counter("relay_api_requests", "API requests by route and status", ["route", "status"], registry=REGISTRY)
+ack_seconds = Histogram(
+    "relay_webhook_seconds", "From a webhook's arrival to its answer", buckets=_QUICK, registry=REGISTRY
+)
+send_seconds = Histogram(
+    "relay_send_seconds", "From writing to a provider to its answer", buckets=_QUICK, registry=REGISTRY
+)
+api_seconds = Histogram("relay_api_seconds", "From an API request to its answer", buckets=_QUICK, registry=REGISTRY)
+waiting = Gauge(
+    "relay_outbox_rows", "Texts that have not left, in this process's buckets", ["phase"], registry=REGISTRY
+)
+oldest = Gauge("relay_outbox_oldest_seconds", "Age of the oldest text that has not left", ["phase"], registry=REGISTRY)
+in_flight = Gauge("relay_sends_in_flight", "Sends whose answer is awaited", registry=REGISTRY)
+buckets = Gauge("relay_buckets_held", "Buckets that this process owns", registry=REGISTRY)
+upkeep_late = Gauge("relay_upkeep_late_seconds", "How late each upkeep step last began", ["step"], registry=REGISTRY)
+
+
+def page() -> bytes:
+    """The metrics in Prometheus's text format."""
+    return generate_latest(REGISTRY)

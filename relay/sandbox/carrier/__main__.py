@@ -1,0 +1,5 @@
+"""``python -m relay.sandbox.carrier``."""
+
+from relay.sandbox.carrier.process import main
+
+main()

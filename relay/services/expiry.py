@@ -1,0 +1,64 @@
+"""What happens because time has passed: sessions end, bindings cool down, texts expire. Small batches, one bucket each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from relay import metrics
+from relay.core.closing import closing
+from relay.storage import inbox, outbox, sessions, suppressions
+from relay.storage.database import Database, Transaction
+
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Every step does a small batch and says how much it did; whoever calls comes back while there is more."""
+
+    database: Database
+
+    async def end_sessions(self, bucket: int) -> int:
+        """Close sessions that have expired or fallen silent."""
+        async with self.database.transaction() as tx:
+            due = await sessions.ended(tx, bucket, limit=_BATCH)
+        closed = 0
+        for session_id in due:
+            closed += await self.database.run(partial(_end, bucket, session_id))
+        return closed
+
+    async def free_numbers(self, bucket: int) -> int:
+        """Give bindings back whose cool-down is over."""
+        return await self.database.run(lambda tx: sessions.free_cooled(tx, bucket, limit=_BATCH))
+
+    async def expire_texts(self, bucket: int) -> int:
+        """Give up queued and parked texts that are worth nothing to anybody any more."""
+
+        async def work(tx: Transaction) -> int:
+            overdue = await outbox.overdue(tx, bucket, limit=_BATCH)
+            return await outbox.expire(tx, bucket, overdue) if overdue else 0
+
+        return await self.database.run(work)
+
+    async def forget_answers(self, bucket: int) -> int:
+        """Forget automatic answers that forbid nothing any more."""
+
+        async def work(tx: Transaction) -> int:
+            before = inbox.answered_before(tx.now)
+            await suppressions.forget_answers(tx, bucket, before=before, limit=_BATCH)
+            return 0
+
+        return await self.database.run(work)
+
+
+async def _end(bucket: int, session_id: UUID, tx: Transaction) -> bool:
+    """Close one session, if it is still over now that it is locked."""
+    alive = await sessions.lock_ended(tx, bucket, session_id)
+    reason = alive.ended(tx.now) if alive else None
+    if reason is None:
+        return False
+    await sessions.close(tx, bucket, session_id, closing(reason, await sessions.unsent(tx, bucket, session_id)))
+    metrics.sessions.labels(reason).inc()
+    return True

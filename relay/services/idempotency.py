@@ -1,0 +1,100 @@
+"""The same POST again gets the same answer: key, work, answer stored; each step repeatable after a crash."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from relay.core import ids
+from relay.core.errors import Conflict, InvalidInput, Problem
+from relay.core.ids import Seed
+from relay.storage import idempotency
+from relay.storage.configuration import Account
+from relay.storage.database import Database, Transaction
+from relay.storage.idempotency import RequestKey
+from relay.vault.keyring import Purpose
+from relay.vault.sealing import Place, Sealed
+from relay.vault.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A stored answer."""
+
+    status: int
+    body: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A request whose work is ours to do."""
+
+    request: RequestKey
+    seed: Seed
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    database: Database
+    vault: Vault
+
+    async def begin(self, account: Account, key: str, asked: bytes) -> Begun | Answer:
+        """Begin the work under this key, or give the answer that it has had.
+
+        Raises InvalidInput ``idempotency_key_reused`` for another request under the same key, and Conflict
+        ``request_in_progress`` while the first one is being worked on.
+        """
+        fingerprint = self.vault.indexes.fingerprint
+        request = RequestKey(
+            account.bucket,
+            account.id,
+            fingerprint("idempotency key", account.id.bytes, key.encode()),
+            fingerprint("idempotent request", account.id.bytes, asked),
+        )
+        entropy = secrets.token_bytes(ids.ENTROPY_BYTES)
+
+        async def work(tx: Transaction) -> Begun | Answer:
+            seed = await idempotency.begin(tx, request, entropy)
+            if seed is not None:
+                return Begun(request, seed)
+            return self._known(request, await idempotency.read(tx, request))
+
+        return await self.database.run(work)
+
+    def _known(self, request: RequestKey, known: idempotency.Known | None) -> Begun | Answer:
+        if known is None:
+            raise _in_progress()
+        if known.fingerprint != request.fingerprint:
+            problem = Problem(
+                "Idempotency-Key", "idempotency_key_reused", "was used for another request; take a new one"
+            )
+            raise InvalidInput(problem, code="idempotency_key_reused")
+        if known.status is None or known.sealed_answer is None or known.transit_id is None:
+            raise _in_progress()
+        sealed = Sealed(known.sealed_answer, known.transit_id)
+        return Answer(known.status, self.vault.sealing.open(Purpose.TRANSIT, _place(request, known.seed), sealed))
+
+    async def finish(self, begun: Begun, answer: Answer) -> None:
+        """Store the answer. Losing it here costs nothing: the same request makes the same thing again."""
+        request = begun.request
+        sealed = self.vault.sealing.seal(Purpose.TRANSIT, _place(request, begun.seed), answer.body)
+        status, key_id = answer.status, sealed.key_id
+        await self.database.run(
+            lambda tx: idempotency.finish(tx, request, status=status, sealed_answer=sealed.data, transit_id=key_id)
+        )
+
+    async def let_go(self, begun: Begun) -> None:
+        """Nothing came of it: the same request may be tried again at once."""
+        await self.database.run(lambda tx: idempotency.let_go(tx, begun.request))
+
+    async def forget(self, bucket: int) -> int:
+        """Forget answers that are a day old; says how many."""
+        return await self.database.run(lambda tx: idempotency.forget(tx, bucket, limit=100))
+
+
+def _place(request: RequestKey, seed: Seed) -> Place:
+    return Place(request.account_id, request.bucket, seed.id_in(request.bucket), "idempotency.answer")
+
+
+def _in_progress() -> Conflict:
+    return Conflict("the first request under this key is being worked on", code="request_in_progress", retry_after=1)

@@ -1,0 +1,279 @@
+"""Takes texts in: recognise, lock, route, write, in one transaction; whoever asked is answered after the commit.
+
+Rules are in ``core.routing``; this module brings it facts that cannot change before the transaction ends, and writes
+what it decided. A batch belongs to one bucket. When it fails, nothing of it has happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from uuid import UUID
+
+from relay import logs, metrics
+from relay.core import delivery, routing
+from relay.core.arrival import ArrivedText
+from relay.core.envelope import Letter
+from relay.core.ids import IdKind, public
+from relay.core.keywords import keyword
+from relay.core.model import MessageKind, Reason, State
+from relay.core.notices import Phrase, say
+from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route
+from relay.core.segments import segments
+from relay.providers.base import InboundText
+from relay.storage import inbox, messages
+from relay.storage.configuration import Account, Configuration, Connection, Directory
+from relay.storage.database import Database, Transaction
+from relay.storage.inbox import InboxKey, InboxKind, LockedSession, SeatedPerson
+from relay.vault.sealing import Sealed
+from relay.vault.vault import Vault
+
+
+class Taken(StrEnum):
+    """What became of an inbound text, for the metrics."""
+
+    FORWARDED = "forwarded"
+    REFUSED = "refused"
+    DUPLICATE = "duplicate"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """``commands`` takes STOP, START and HELP and says whether it was one; ``queued`` hears of buckets with new work."""
+
+    database: Database
+    configuration: Configuration
+    vault: Vault
+    commands: Callable[[ArrivedText], Awaitable[bool]]
+    queued: Callable[[int], Awaitable[None]]
+
+    async def receive(self, connection: Connection, text: InboundText) -> Taken:
+        """Take one verified text in. Raises StorageUnavailable when nothing could be stored."""
+        arrived = await self._resolve(connection, text)
+        if arrived.keyword and arrived.party and not arrived.from_own_number and await self.commands(arrived):
+            metrics.inbound.labels(Taken.COMMAND).inc()
+            return Taken.COMMAND
+        return (await self.take(arrived.bucket, [arrived]))[0]
+
+    async def take(self, bucket: int, texts: Sequence[ArrivedText]) -> list[Taken]:
+        """Take a batch of one bucket in, in one transaction."""
+        directory = await self.configuration.current()
+        results, queued = await self.database.run(lambda tx: _Batch(tx, bucket, directory, self.vault).take(texts))
+        for result in results:
+            metrics.inbound.labels(result).inc()
+        if queued:
+            await self.queued(bucket)
+        return results
+
+    async def _resolve(self, connection: Connection, text: InboundText) -> ArrivedText:
+        directory = await self.configuration.current()
+        number = directory.number_by_e164.get((connection.account_id, text.number))
+        if number is None:
+            directory = await self.configuration.refreshed()
+            number = directory.number_by_e164.get((connection.account_id, text.number))
+        account = directory.accounts[connection.account_id]
+        indexes = self.vault.indexes
+        content = (text.sender or "", text.number, text.text, str(text.media))
+        return ArrivedText(
+            account_id=account.id,
+            connection_id=connection.id,
+            bucket=directory.pools[number.pool_id].bucket if number else account.bucket,
+            number_id=number.id if number else None,
+            party=indexes.of(account.id, text.sender) if text.sender else None,
+            sender=text.sender,
+            text=text.text,
+            media=text.media,
+            keyword=text.keyword or keyword(text.text),
+            from_own_number=text.sender in directory.own_numbers,
+            key=indexes.fingerprint("inbound id", connection.id.bytes, text.provider_id.encode()),
+            fingerprint=indexes.fingerprint("inbound text", *(part.encode() for part in content)),
+        )
+
+
+class _Batch:
+    """One transaction's work on texts of one bucket."""
+
+    def __init__(self, tx: Transaction, bucket: int, directory: Directory, vault: Vault) -> None:
+        self._tx = tx
+        self._bucket = bucket
+        self._directory = directory
+        self._vault = vault
+        self._sessions: dict[UUID, LockedSession] = {}
+        self._seats: dict[UUID, SeatedPerson] = {}
+        self._messages: list[messages.NewMessage] = []
+        self._outbox: list[messages.NewOutboxRow] = []
+        self._notices: list[tuple[ArrivedText, Forward | Refuse]] = []
+
+    async def take(self, texts: Sequence[ArrivedText]) -> tuple[list[Taken], bool]:
+        """Returns what became of each text, and whether anything waits to be sent."""
+        keys = [InboxKey(t.connection_id, InboxKind.TEXT, t.key, t.fingerprint) for t in texts]
+        recorded = await inbox.record(self._tx, self._bucket, keys)
+        unseen = set(recorded.new)
+        results: list[Taken] = []
+        fresh: list[ArrivedText] = []
+        for text in texts:
+            if text.key in unseen:
+                unseen.discard(text.key)
+                fresh.append(text)
+            results.append(Taken.DUPLICATE)
+        _alarm_about_altered(texts, recorded.altered)
+        if not fresh:
+            return results, False
+        await self._lock(fresh)
+        decided = {text.key: self._decide(text) for text in fresh}
+        await self._write_notices()
+        await messages.write(self._tx, self._bucket, self._messages, self._outbox, self._legs())
+        first = {text.key: i for i, text in reversed(list(enumerate(texts)))}
+        for key, taken in decided.items():
+            results[first[key]] = taken
+        return results, bool(self._outbox)
+
+    async def _lock(self, texts: Sequence[ArrivedText]) -> None:
+        """Lock sessions, then read who is in them. A pair without a seat is looked up once more: its binding may have
+        passed to a new session of the same two people while the locks were waited for."""
+        missing = [(t.number_id, t.party.index) for t in texts if t.number_id and t.party and not t.from_own_number]
+        for _ in range(2):
+            if not missing:
+                return
+            locked = await inbox.lock_sessions(self._tx, self._bucket, missing)
+            self._sessions |= {s.id: s for s in locked if s.id not in self._sessions}
+            seated = await inbox.people(self._tx, self._bucket, [s.id for s in locked])
+            self._seats |= {s.participant.id: s for s in seated}
+            missing = [pair for pair in missing if self._seat(*pair) is None]
+
+    def _seat(self, number_id: UUID, party_index: bytes) -> SeatedPerson | None:
+        """The participant who holds the binding of this number and person."""
+        for seat in self._seats.values():
+            who = seat.participant
+            if seat.bound and who.number_id == number_id and who.party_index == party_index:
+                return seat
+        return None
+
+    def _decide(self, text: ArrivedText) -> Taken:
+        if text.number_id is None:
+            decision: Forward | Refuse = Refuse(Reason.UNKNOWN_NUMBER)
+        else:
+            decision = route(self._facts(text))
+        if decision.notice and decision.sender and not decision.sender.opted_out:
+            self._notices.append((text, decision))
+        if isinstance(decision, Refuse):
+            self._refuse(text, decision)
+            return Taken.REFUSED
+        self._forward(text, decision)
+        return Taken.FORWARDED
+
+    def _facts(self, text: ArrivedText) -> Facts:
+        seat = self._seat(text.number_id, text.party.index) if text.party and text.number_id else None
+        conversation = None
+        if seat is not None:
+            session = self._sessions[seat.session_id]
+            there = tuple(s.participant for s in self._seats.values() if s.session_id == session.id)
+            conversation = Conversation(session.id, session.open, session.lifetime, seat.participant.id, there)
+        return Facts(
+            at=self._tx.now,
+            has_text=bool(text.text.strip()),
+            media=text.media,
+            from_person=text.party is not None,
+            from_own_number=text.from_own_number,
+            conversation=conversation,
+        )
+
+    def _refuse(self, text: ArrivedText, decision: Refuse) -> None:
+        metrics.refusals.labels(decision.reason).inc()
+        self._messages.append(
+            messages.NewMessage(
+                id=self._tx.new_id(self._bucket),
+                account_id=text.account_id,
+                kind=MessageKind.RELAY,
+                state=State.REFUSED,
+                segments=segments(text.text).count,
+                session_id=decision.session_id,
+                sender_id=decision.sender.id if decision.sender else None,
+                reason=decision.reason,
+            )
+        )
+
+    def _forward(self, text: ArrivedText, decision: Forward) -> None:
+        session = self._sessions[decision.session_id]
+        session.last_leg_no += 1
+        session.lifetime = replace(session.lifetime, idle_at=None)  # a text was said: nothing in this batch is idle
+        message = messages.NewMessage(
+            id=self._tx.new_id(self._bucket),
+            account_id=text.account_id,
+            kind=MessageKind.RELAY,
+            state=State.QUEUED,
+            segments=segments(text.text).count,
+            session_id=decision.session_id,
+            sender_id=decision.sender.id,
+            recipient_id=decision.recipient.id,
+            leg_no=session.last_leg_no,
+        )
+        phone = self._phone_of(text.account_id, decision.recipient.id)
+        self._enqueue(message, decision.recipient, Letter(phone, text.text))
+
+    def _phone_of(self, account_id: UUID, participant_id: UUID) -> str:
+        seat = self._seats[participant_id]
+        if seat.sealed_phone is None or seat.epoch_id is None:
+            raise ValueError("only a live participant has a phone")
+        return self._vault.envelopes.open_phone(account_id, participant_id, Sealed(seat.sealed_phone, seat.epoch_id))
+
+    def _enqueue(self, message: messages.NewMessage, to: routing.Participant, letter: Letter) -> None:
+        self._messages.append(message)
+        self._outbox.append(
+            messages.NewOutboxRow(
+                message=message,
+                party_index=to.party_index,
+                number_id=to.number_id,
+                envelope=self._vault.envelopes.seal(message.account_id, message.id, letter),
+                deadline_at=delivery.deadline(message.kind, self._tx.now),
+            )
+        )
+
+    async def _write_notices(self) -> None:
+        """Answer senders, each at most once a day for a kind of notice on a number."""
+        wanted = {}
+        for text, decision in self._notices:
+            if decision.sender and decision.notice:
+                wanted[decision.sender.number_id, decision.sender.party_index, str(decision.notice)] = (text, decision)
+        for allowed in await inbox.claim_answers(self._tx, self._bucket, list(wanted)):
+            text, decision = wanted[allowed]
+            self._notice(text, decision)
+
+    def _notice(self, text: ArrivedText, decision: Forward | Refuse) -> None:
+        if decision.sender is None or decision.notice is None or text.sender is None:
+            return
+        words = _words(self._directory.accounts[text.account_id], decision.notice)
+        message = messages.NewMessage(
+            id=self._tx.new_id(self._bucket),
+            account_id=text.account_id,
+            kind=MessageKind.NOTICE,
+            state=State.QUEUED,
+            segments=segments(words).count,
+            session_id=decision.session_id,
+            recipient_id=decision.sender.id,
+        )
+        self._enqueue(message, decision.sender, Letter(text.sender, words))
+
+    def _legs(self) -> dict[UUID, int]:
+        """The sessions in which something was forwarded, with the last place given."""
+        touched = {m.session_id for m in self._messages if m.leg_no is not None and m.session_id}
+        return {session_id: self._sessions[session_id].last_leg_no for session_id in sorted(touched)}
+
+
+def _words(account: Account, notice: Notice) -> str:
+    return say(
+        Phrase(notice),
+        language=account.language,
+        own_words=account.notices,
+        programme=account.programme,
+        contact=account.help_contact,
+    )
+
+
+def _alarm_about_altered(texts: Sequence[ArrivedText], altered: frozenset[bytes]) -> None:
+    for text in texts:
+        if text.key in altered:
+            metrics.alarms.labels("altered_duplicate").inc()
+            logs.note("altered_duplicate", level="warning", connection=public(IdKind.CONNECTION, text.connection_id))

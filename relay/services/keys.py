@@ -1,0 +1,118 @@
+"""API keys: ``rk_<key id>_<secret>``. The secret is shown once and kept as a hash; 256 random bits need no slow one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from relay.core import ids
+from relay.core.errors import NotAuthenticated, NotFound
+from relay.core.ids import IdKind
+from relay.core.model import Scope
+from relay.storage import keys
+from relay.storage.configuration import Account, Configuration
+from relay.storage.database import Database
+from relay.storage.keys import ListedKey, StoredKey
+
+_PREFIX = "rk"
+_SECRET_BYTES = 32
+_LONGEST = 200
+_REMEMBERED_FOR = 1.0  # seconds
+_REMEMBERED_AT_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request, and what they may do."""
+
+    key_id: UUID
+    account: Account
+    scopes: frozenset[Scope]
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """A key that was looked up a moment ago."""
+
+    key: StoredKey | None
+    at: float  #: monotonic
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A key that was looked up is remembered for a second at most: so soon does a revocation work."""
+
+    database: Database
+    configuration: Configuration
+    _recent: dict[UUID, _Remembered] = field(default_factory=dict)
+
+    async def add(
+        self, account: Account, *, name: str, scopes: Collection[Scope], expires_at: datetime | None = None
+    ) -> str:
+        """Make a key and return it whole: the only time that anybody sees it."""
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        async with self.database.transaction() as tx:
+            key_id = tx.new_id(account.bucket)
+            new = keys.NewKey(key_id, account.id, name, _hash(secret), frozenset(scopes), expires_at)
+            await keys.add(tx, new)
+        letters = ids.public(IdKind.KEY, key_id).removeprefix(f"{IdKind.KEY}_")
+        return f"{_PREFIX}_{letters}_{secret}"
+
+    async def listed(self, account: Account) -> Sequence[ListedKey]:
+        async with self.database.transaction() as tx:
+            return await keys.listed(tx, account.bucket, account.id)
+
+    async def revoke(self, account: Account, key_id: UUID) -> None:
+        """Raises NotFound when there is no such live key."""
+        if not await self.database.run(lambda tx: keys.revoke(tx, account.id, key_id)):
+            raise NotFound
+
+    async def caller(self, presented: str) -> Caller:
+        """Who presents this key. Raises NotAuthenticated, the same for every way of being wrong."""
+        key_id, secret = _split(presented)
+        key, now = await self._look_up(key_id)
+        given = _hash(secret)
+        known = key.secret_hash if key else bytes(32)
+        if not hmac.compare_digest(given, known) or key is None or not key.works(now):
+            raise NotAuthenticated
+        account = (await self.configuration.current()).accounts.get(key.account_id)
+        if account is None:
+            raise NotAuthenticated
+        return Caller(key.id, account, key.scopes)
+
+    async def _look_up(self, key_id: UUID) -> tuple[StoredKey | None, datetime]:
+        """The key and the time. Unknown ids are remembered too, so that guessing costs the database little."""
+        recent = self._recent.get(key_id)
+        if recent is not None and time.monotonic() - recent.at <= _REMEMBERED_FOR:
+            return recent.key, recent.now
+        began = time.monotonic()
+        async with self.database.transaction() as tx:
+            key = await keys.read(tx, key_id)
+            if key is not None and key.works(tx.now):
+                await keys.used(tx, key_id)
+        if len(self._recent) >= _REMEMBERED_AT_MOST:
+            self._recent.clear()
+        self._recent[key_id] = _Remembered(key, began, tx.now)
+        return key, tx.now
+
+
+def _split(presented: str) -> tuple[UUID, str]:
+    prefix, _, rest = presented.partition("_")
+    letters, _, secret = rest.partition("_")
+    if prefix != _PREFIX or not secret or len(presented) > _LONGEST:
+        raise NotAuthenticated
+    try:
+        return ids.parse(IdKind.KEY, f"{IdKind.KEY}_{letters}"), secret
+    except NotFound:
+        raise NotAuthenticated from None
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

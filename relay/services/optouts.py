@@ -1,0 +1,191 @@
+"""STOP, START and HELP: what a person says to Relay and not to the other person.
+
+A STOP is known in the arriving bucket at once and in every pool of the account before the provider gets its 2xx. What
+crosses buckets is done in steps that may be repeated in any order: the newest of a person's wishes wins everywhere. The
+``fanout`` row stands as long as some pool may not know; whoever finds it finishes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from relay.core import delivery
+from relay.core.arrival import ArrivedText, Party
+from relay.core.envelope import Letter
+from relay.core.ids import bucket_of
+from relay.core.keywords import Keyword
+from relay.core.model import MessageKind, Reason, State
+from relay.core.notices import Phrase, say
+from relay.core.segments import segments
+from relay.providers.base import Adapter
+from relay.storage import accounts, inbox, messages, sessions, suppressions
+from relay.storage.configuration import Account, Configuration, Directory
+from relay.storage.database import Database, Transaction
+from relay.storage.inbox import InboxKey, InboxKind
+from relay.storage.suppressions import OptChange
+from relay.vault.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What the arriving bucket made of a command: a change to spread, and whether an answer waits to be sent."""
+
+    is_command: bool
+    change: OptChange | None = None
+    queued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OptOuts:
+    """Takes commands, and spreads opt-outs that a carrier told us of."""
+
+    database: Database
+    configuration: Configuration
+    vault: Vault
+    adapters: dict[str, Adapter]
+
+    async def take(self, arrived: ArrivedText) -> bool:
+        """Carry out a command; False when it is none after all (START from somebody who never opted out)."""
+        directory = await self.configuration.current()
+        heard = await self.database.run(lambda tx: self._hear(tx, arrived, directory))
+        if heard.change is not None:
+            await self.spread(heard.change)
+        return heard.is_command
+
+    async def spread(self, change: OptChange) -> None:
+        """Make a change known everywhere, then forget that it was under way. May be repeated.
+
+        The list of pools is read after the account's own row was committed: a pool that is made at the same time either
+        is in the list or copies that row.
+        """
+        directory = await self.configuration.current()
+        account = directory.accounts[change.account_id]
+        await self.database.run(lambda tx: suppressions.suppress(tx, account.bucket, change))
+        async with self.database.transaction() as tx:
+            buckets = await accounts.pool_buckets(tx, account.id)
+        for bucket in sorted({*buckets, bucket_of(change.id)}):
+            await self.database.run(partial(_spread_to, bucket, change))
+        await self.database.run(lambda tx: suppressions.end_fanout(tx, bucket_of(change.id), change.id))
+
+    async def finish_old(self, bucket: int, *, older_than: float) -> int:
+        """Spread what a crash left behind for longer than so many seconds; says how many."""
+        async with self.database.transaction() as tx:
+            before = tx.now - delivery.seconds(older_than)
+            left = await suppressions.old_fanouts(tx, bucket, before=before, limit=20)
+        for change in left:
+            await self.spread(change)
+        return len(left)
+
+    async def _hear(self, tx: Transaction, arrived: ArrivedText, directory: Directory) -> _Heard:
+        if arrived.party is None or arrived.keyword is None:
+            return _Heard(is_command=False)
+        if arrived.keyword is Keyword.START and not await self._acts(tx, arrived, arrived.party):
+            return _Heard(is_command=False)
+        key = InboxKey(arrived.connection_id, InboxKind.TEXT, arrived.key, arrived.fingerprint)
+        if not (await inbox.record(tx, arrived.bucket, [key])).new:
+            return await _finish_first(tx, arrived, arrived.party)
+        if arrived.keyword is Keyword.HELP:
+            return await self._help(tx, arrived, arrived.party, directory)
+        return await self._opt(tx, arrived, arrived.party, directory)
+
+    async def _acts(self, tx: Transaction, arrived: ArrivedText, party: Party) -> bool:
+        """START means something to a person who has opted out, and when this very START is only repeated."""
+        if await suppressions.is_opted_out(tx, arrived.bucket, party.index):
+            return True
+        return bool(await suppressions.standing_fanouts(tx, arrived.bucket, party.index))
+
+    async def _opt(self, tx: Transaction, arrived: ArrivedText, party: Party, directory: Directory) -> _Heard:
+        stop = arrived.keyword is Keyword.STOP
+        change = OptChange(
+            tx.new_id(arrived.bucket), arrived.account_id, party.index, party.key_id, opted_out=stop, arrived_at=tx.now
+        )
+        await _apply(tx, arrived.bucket, change, with_event=True)
+        await suppressions.begin_fanout(tx, arrived.bucket, change)
+        rows = [self._consumed(tx, arrived, Reason.OPTED_OUT if stop else Reason.BLOCKED_BY_RULE)]
+        adapter = self.adapters[directory.connections[arrived.connection_id].provider]
+        if stop and not adapter.capabilities.answers_stop:
+            return _Heard(True, change, await self._answer(tx, arrived, Phrase.STOPPED, rows, directory))
+        await messages.write(tx, arrived.bucket, rows)
+        return _Heard(True, change)
+
+    async def _help(self, tx: Transaction, arrived: ArrivedText, party: Party, directory: Directory) -> _Heard:
+        await sessions.meet(tx, arrived.bucket, [(party.index, party.key_id)])
+        rows = [self._consumed(tx, arrived, Reason.BLOCKED_BY_RULE)]
+        wanted = [(arrived.number_id, party.index, str(Phrase.HELP))] if arrived.number_id else []
+        if await inbox.claim_answers(tx, arrived.bucket, wanted):
+            return _Heard(True, None, await self._answer(tx, arrived, Phrase.HELP, rows, directory))
+        await messages.write(tx, arrived.bucket, rows)
+        return _Heard(True)
+
+    def _consumed(self, tx: Transaction, arrived: ArrivedText, reason: Reason) -> messages.NewMessage:
+        """The command's own metadata: it came, and it went to nobody."""
+        return messages.NewMessage(
+            id=tx.new_id(arrived.bucket),
+            account_id=arrived.account_id,
+            kind=MessageKind.RELAY,
+            state=State.REFUSED,
+            segments=segments(arrived.text).count,
+            reason=reason,
+        )
+
+    async def _answer(
+        self,
+        tx: Transaction,
+        arrived: ArrivedText,
+        phrase: Phrase,
+        rows: list[messages.NewMessage],
+        directory: Directory,
+    ) -> bool:
+        """Write the command's row and an answer to its sender; says whether there is one to be sent."""
+        if arrived.number_id is None or arrived.sender is None or arrived.party is None:
+            await messages.write(tx, arrived.bucket, rows)
+            return False
+        words = _words(directory.accounts[arrived.account_id], phrase)
+        answer = messages.NewMessage(
+            id=tx.new_id(arrived.bucket),
+            account_id=arrived.account_id,
+            kind=MessageKind.STOP_REPLY if phrase is Phrase.STOPPED else MessageKind.NOTICE,
+            state=State.QUEUED,
+            segments=segments(words).count,
+        )
+        row = messages.NewOutboxRow(
+            message=answer,
+            party_index=arrived.party.index,
+            number_id=arrived.number_id,
+            envelope=self.vault.envelopes.seal(answer.account_id, answer.id, Letter(arrived.sender, words)),
+            deadline_at=delivery.deadline(answer.kind, tx.now),
+        )
+        await messages.write(tx, arrived.bucket, [*rows, answer], [row])
+        return True
+
+
+async def _finish_first(tx: Transaction, arrived: ArrivedText, party: Party) -> _Heard:
+    """A repeated webhook: if its fan-out still stands, it is finished before the provider is told that all is well."""
+    standing = await suppressions.standing_fanouts(tx, arrived.bucket, party.index)
+    return _Heard(True, standing[-1] if standing else None)
+
+
+async def _apply(tx: Transaction, bucket: int, change: OptChange, *, with_event: bool = False) -> None:
+    """Change the person's row in one bucket and refuse what waits for them there."""
+    news = await suppressions.change_person(tx, bucket, change, with_event=with_event)
+    if not news or not change.opted_out:
+        return
+    unsent = await suppressions.unsent_to(tx, bucket, change.party_index)
+    refused = [m.id for m in unsent if not m.may_have_been_sent]
+    if refused:
+        await suppressions.refuse(tx, bucket, refused, Reason.OPTED_OUT)
+
+
+async def _spread_to(bucket: int, change: OptChange, tx: Transaction) -> None:
+    await _apply(tx, bucket, change)
+
+
+def _words(account: Account, phrase: Phrase) -> str:
+    return say(
+        phrase,
+        language=account.language,
+        own_words=account.notices,
+        programme=account.programme,
+        contact=account.help_contact,
+    )

@@ -1,0 +1,212 @@
+"""Sends what waits: through the guarded door, over the socket, back with the outcome.
+
+No transaction is open while a provider is spoken to. What left and what did not is decided by the transport and the
+adapter; when that cannot be known the outcome is ambiguous, and nobody sends the text again on a guess.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from relay import logs, metrics
+from relay.core import delivery
+from relay.core.delivery import AmbiguityTimes, Outcome
+from relay.core.envelope import Letter
+from relay.core.errors import StorageUnavailable, Tampered
+from relay.core.ids import IdKind, public
+from relay.core.model import Reason, State
+from relay.providers.base import Accepted, Adapter, NotSent, OutboundText, Refused
+from relay.providers.transport import MayHaveLeft, NothingLeft, Transport
+from relay.storage import outbox, suppressions
+from relay.storage.configuration import Configuration, Connection, Directory, Number
+from relay.storage.database import Database, Transaction
+from relay.storage.outbox import Mark, Passed
+from relay.storage.suppressions import OptChange
+from relay.vault.keyring import Purpose
+from relay.vault.sealing import Sealed
+from relay.vault.tokens import AttemptToken
+from relay.vault.vault import Vault
+
+_TRY_AGAIN_AFTER = 1.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A send that has begun: its attempt is committed, nothing has left yet."""
+
+    passed: Passed
+    number: Number
+    connection: Connection
+    letter: Letter
+    begun_at: datetime
+    start_by: float  #: monotonic; later than this it must not start any more
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """What became of an intent, and what the pace has to learn from it."""
+
+    intent: Intent
+    mark: Mark
+    throttled_for: float | None = None  #: seconds; None when the provider did not complain about speed
+
+
+@dataclass(frozen=True, slots=True)
+class SendSettings:
+    """``public_url`` is where providers reach us; ``base_urls`` replaces a provider's own address (sandbox only)."""
+
+    public_url: str
+    base_urls: dict[str, str] = field(default_factory=dict)
+    start_within: float = 2.0
+    ambiguity: AmbiguityTimes = field(default_factory=AmbiguityTimes)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """``spread`` carries an opt-out that a provider told us of to every pool."""
+
+    database: Database
+    configuration: Configuration
+    vault: Vault
+    adapters: dict[str, Adapter]
+    transport: Transport
+    settings: SendSettings
+    spread: Callable[[OptChange], Awaitable[None]]
+
+    async def begin(self, bucket: int, epoch: int, message_ids: Sequence[UUID]) -> list[Intent]:
+        """Take texts through the guarded door. Those that may leave come back as intents; the others have ended."""
+        started = time.monotonic()
+
+        passed, now = await self._pass_door(bucket, epoch, message_ids)
+        directory = await self.configuration.current()
+        intents: list[Intent] = []
+        unreadable: list[Mark] = []
+        for one in passed:
+            if one.state is not State.SENDING:
+                metrics.refusals.labels(one.reason or Reason.UNKNOWN).inc()
+                continue
+            try:
+                intents.append(self._intent(one, directory, now, started))
+            except (Tampered, KeyError) as error:
+                logs.trouble("unreadable_outbox_row", error, message=public(IdKind.MESSAGE, one.message_id))
+                metrics.alarms.labels("unreadable_outbox_row").inc()
+                unreadable.append(Mark(one.attempt_id, one.message_id, Outcome.REFUSED, reason=Reason.UNKNOWN))
+        await self.mark(bucket, unreadable)
+        return intents
+
+    async def _pass_door(self, bucket: int, epoch: int, message_ids: Sequence[UUID]) -> tuple[list[Passed], datetime]:
+        """One try. If its commit may have happened unseen, the attempts are taken back: this process knows that no byte
+        has left for them."""
+        attempts: dict[UUID, UUID] = {}
+        try:
+            async with self.database.transaction() as tx:
+                attempts = dict(zip(message_ids, tx.new_ids(bucket, len(message_ids)), strict=True))
+                passed, now = await outbox.pass_door(tx, bucket, epoch, attempts), tx.now
+        except StorageUnavailable:
+            if attempts:
+                taken_back = [Mark(attempt, message, Outcome.NOT_BEGUN) for message, attempt in attempts.items()]
+                await self._surely(partial(self.mark, bucket, taken_back))
+            raise
+        return passed, now
+
+    def _intent(self, passed: Passed, directory: Directory, now: datetime, started: float) -> Intent:
+        number = directory.numbers[passed.number_id]
+        return Intent(
+            passed=passed,
+            number=number,
+            connection=directory.connections[number.connection_id],
+            letter=self.vault.envelopes.open(passed.account_id, passed.message_id, passed.envelope),
+            begun_at=now,
+            start_by=started + self.settings.start_within,
+        )
+
+    async def hand_over(self, intent: Intent, *, lease_until: float) -> HandedOver:
+        """Speak to the provider. ``lease_until`` (monotonic) is read directly before the first byte is written."""
+        adapter = self.adapters[intent.connection.provider]
+        request = adapter.build_send(*self._addressed(intent, adapter))
+        if time.monotonic() >= min(lease_until, intent.start_by):
+            return self._handed(intent, Outcome.NOT_BEGUN)
+        started = time.monotonic()
+        try:
+            with metrics.in_flight.track_inprogress():
+                outcome = adapter.read_send(await self.transport.send(request))
+        except NothingLeft:
+            return self._handed(intent, Outcome.NOT_SENT, reason=Reason.PROVIDER_UNAVAILABLE)
+        except MayHaveLeft:
+            return self._handed(intent, Outcome.AMBIGUOUS)
+        finally:
+            metrics.send_seconds.observe(time.monotonic() - started)
+        if isinstance(outcome, Accepted):
+            return self._handed(intent, Outcome.ACCEPTED)
+        if isinstance(outcome, Refused):
+            return self._handed(intent, Outcome.REFUSED, reason=outcome.reason)
+        if isinstance(outcome, NotSent):
+            throttled = (outcome.retry_after or 0.0) if outcome.throttled else None
+            handed = self._handed(intent, Outcome.NOT_SENT, reason=outcome.reason, retry_after=outcome.retry_after)
+            return HandedOver(intent, handed.mark, throttled)
+        return self._handed(intent, Outcome.AMBIGUOUS)
+
+    def _addressed(self, intent: Intent, adapter: Adapter) -> tuple[dict[str, str], str, OutboundText]:
+        connection = intent.connection
+        sealed = Sealed(connection.sealed_credentials, connection.key_id)
+        credentials = self.vault.credentials.open(connection.account_id, connection.id, sealed)
+        token = self.vault.tokens.write(AttemptToken(intent.passed.message_id, intent.passed.attempt_id))
+        hooks = f"{self.settings.public_url}/hooks/{public(IdKind.CONNECTION, connection.id)}"
+        text = OutboundText(intent.number.e164, intent.letter.phone, intent.letter.text, f"{hooks}/receipts/{token}")
+        return dict(credentials), self.settings.base_urls.get(adapter.name, adapter.base_url), text
+
+    def _handed(
+        self, intent: Intent, outcome: Outcome, *, reason: Reason | None = None, retry_after: float | None = None
+    ) -> HandedOver:
+        metrics.attempts.labels(intent.connection.provider, outcome).inc()
+        due_at = None
+        if outcome is Outcome.NOT_SENT:
+            jitter = random.uniform(-1, 1)  # noqa: S311 - spreads retries, keeps no secret
+            attempts = intent.passed.attempts
+            due_at = delivery.next_attempt_at(intent.begun_at, attempts, jitter=jitter, retry_after=retry_after)
+        elif outcome is Outcome.AMBIGUOUS:
+            due_at = self.settings.ambiguity.next_step(intent.begun_at, 0)
+        refused = reason if outcome is Outcome.REFUSED else None
+        mark = Mark(intent.passed.attempt_id, intent.passed.message_id, outcome, due_at=due_at, reason=refused)
+        return HandedOver(intent, mark)
+
+    async def mark(self, bucket: int, marks: Sequence[Mark]) -> None:
+        """Write outcomes. Tried until the database takes them: they are true whoever owns the bucket by now."""
+        if marks:
+            await self.database.run(lambda tx: outbox.mark(tx, bucket, marks))
+
+    async def settle(self, bucket: int, handed: HandedOver) -> None:
+        """Write one outcome; an opt-out that the provider told us of goes to every pool."""
+        if handed.mark.reason is not Reason.CARRIER_OPTED_OUT:
+            await self.mark(bucket, [handed.mark])
+            return
+        passed = handed.intent.passed
+        key_id = self.vault.keyring.newest(Purpose.INDEX).id
+
+        async def write(tx: Transaction) -> OptChange:
+            change = OptChange(tx.new_id(bucket), passed.account_id, passed.party_index, key_id, True, tx.now)
+            await outbox.mark(tx, bucket, [handed.mark])
+            await suppressions.begin_fanout(tx, bucket, change)
+            return change
+
+        await self.spread(await self.database.run(write))
+
+    async def settle_surely(self, bucket: int, handed: HandedOver) -> None:
+        """Settle, again and again while the database is away. Left undone, the send counts as ambiguous later on."""
+        await self._surely(partial(self.settle, bucket, handed))
+
+    async def _surely(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+                return
+            except Exception as error:
+                logs.trouble("outcome_not_written", error)
+                await asyncio.sleep(_TRY_AGAIN_AFTER)

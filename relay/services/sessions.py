@@ -1,0 +1,323 @@
+"""Sessions as a marketplace sees them: open, look, change, close; and what one could be opened with."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from relay import metrics
+from relay.core import lifetime
+from relay.core.arrival import Party
+from relay.core.assignment import PoolNumber, Unassigned, Wish, choose
+from relay.core.closing import closing
+from relay.core.errors import Conflict, InvalidInput, NotFound, Problem
+from relay.core.ids import Seed, bucket_of
+from relay.core.lifetime import Lifetime
+from relay.core.model import CloseReason, GeoMatch, NumberState
+from relay.core.phone import Phone
+from relay.storage import numbers, sessions
+from relay.storage.configuration import Account, Configuration, Directory, Pool
+from relay.storage.database import Database, Transaction
+from relay.storage.sessions import NewParticipant, NewSession, SessionFilter, StoredParticipant, StoredSession
+from relay.vault.vault import Vault
+
+_MOST_TRIES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PersonWanted:
+    """One of the two people of a session to be opened."""
+
+    phone: Phone
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionWanted:
+    """A session to be opened. Durations in seconds; None = the account's default."""
+
+    pool: Pool
+    people: tuple[PersonWanted, PersonWanted]
+    unique_name: str | None = None
+    expires_in: int | None = None
+    expires_at: datetime | None = None
+    idle_timeout: int | None = None
+    cool_down: int | None = None
+    geo_match: GeoMatch = GeoMatch.COUNTRY
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChange:
+    """What to change about an open session. None = leave it."""
+
+    expires_in: int | None = None
+    expires_at: datetime | None = None
+    idle_timeout: int | None = None
+    metadata: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session, its people, and the number that each of them texts (by number id)."""
+
+    session: StoredSession
+    participants: Sequence[StoredParticipant]
+    pool_name: str
+    proxy_numbers: Mapping[UUID, str]
+
+
+class _LostRace(Exception):
+    """Somebody else was given a number first: roll back, choose again without it."""
+
+    def __init__(self, lost: set[tuple[UUID, bytes]]) -> None:
+        self.lost = lost
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What does not change from try to try. ``parties`` are the two people, in slot order."""
+
+    account: Account
+    wanted: SessionWanted
+    session_id: UUID
+    numbers: Sequence[PoolNumber]
+    parties: tuple[Party, Party]
+    pair_index: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    database: Database
+    configuration: Configuration
+    vault: Vault
+
+    async def open(self, account: Account, wanted: SessionWanted, seed: Seed) -> SessionView:
+        """Open a session; the same seed again gives the same session.
+
+        Raises InvalidInput for the same person twice, our own number, a country that is not allowed and a lifetime out of
+        bounds; Conflict ``participant_opted_out``, ``unique_name_taken``, ``pool_preparing`` and ``no_number_available``.
+        """
+        plan = await self._plan(account, wanted, seed)
+        lost: set[tuple[UUID, bytes]] = set()
+        for _ in range(_MOST_TRIES):
+            try:
+                await self.database.run(partial(self._try, plan, frozenset(lost)))
+                metrics.sessions.labels("opened").inc()
+                return await self.read(account, plan.session_id)
+            except _LostRace as race:
+                lost |= race.lost
+                await asyncio.sleep(0)
+        raise Conflict("too many sessions are being opened for the same people at once", code="busy", retry_after=1)
+
+    async def dry_run(self, account: Account, wanted: SessionWanted) -> list[str]:
+        """The numbers that a session would be given now, in the order of its people. Raises as ``open``; writes nothing."""
+        plan = await self._plan(account, wanted, Seed(await self.database.now(), secrets.token_bytes(10)))
+        async with self.database.transaction() as tx:
+            known = await sessions.opted_out(tx, wanted.pool.bucket, [p.index for p in plan.parties])
+            _refuse_opted_out(known)
+            chosen = await self._choose(tx, plan, frozenset())
+        directory = await self.configuration.current()
+        return [directory.numbers[number_id].e164 for number_id in chosen]
+
+    async def read(self, account: Account, session_id: UUID) -> SessionView:
+        """Raises NotFound for unknown and for foreign ids alike."""
+        bucket = bucket_of(session_id)
+        async with self.database.transaction() as tx:
+            found = await sessions.read(tx, bucket, account.id, [session_id])
+            if not found:
+                raise NotFound
+            people = await sessions.participants(tx, bucket, [session_id])
+        return _view(found[0], people[session_id], await self.configuration.current())
+
+    async def listed(
+        self, account: Account, *, limit: int, before: UUID | None, wanted: SessionFilter
+    ) -> list[SessionView]:
+        """The account's newest sessions before an id, over all its pools: one look into each bucket."""
+        directory = await self.configuration.current()
+        pools = directory.pools_of(account.id)
+        buckets = sorted({p.bucket for p in pools if wanted.pool_id in (None, p.id)})
+        found: list[StoredSession] = []
+        for bucket in buckets:
+            async with self.database.transaction() as tx:
+                found += await sessions.listed(
+                    tx, bucket, account_id=account.id, limit=limit, before=before, wanted=wanted
+                )
+        newest = sorted(found, key=lambda s: s.id, reverse=True)[:limit]
+        return [_view(s, await self._people_of(s.id), directory) for s in newest]
+
+    async def _people_of(self, session_id: UUID) -> Sequence[StoredParticipant]:
+        async with self.database.transaction() as tx:
+            return (await sessions.participants(tx, bucket_of(session_id), [session_id]))[session_id]
+
+    async def change(self, account: Account, session_id: UUID, wanted: SessionChange) -> SessionView:
+        """Extend or shorten an open session. Raises NotFound, Conflict ``session_closed``, InvalidInput."""
+
+        async def work(tx: Transaction) -> None:
+            bucket = bucket_of(session_id)
+            held = await sessions.lock(tx, bucket, account.id, session_id)
+            if held is None:
+                raise NotFound
+            if held.status != "open" or tx.now >= held.expires_at:
+                raise Conflict("the session is closed", code="session_closed")
+            stored = (await sessions.read(tx, bucket, account.id, [session_id]))[0]
+            end = held.expires_at
+            if wanted.expires_in is not None or wanted.expires_at is not None:
+                end = lifetime.expiry(
+                    tx.now, expires_in=wanted.expires_in, expires_at=wanted.expires_at, default=lifetime.DEFAULT_LIFE
+                )
+            idle = wanted.idle_timeout if wanted.idle_timeout is not None else held.idle_timeout
+            since = held.last_message_at or held.created_at
+            if wanted.idle_timeout is not None:
+                since = tx.now
+            idle_at = since + timedelta(seconds=idle) if idle is not None else None
+            metadata = stored.metadata if wanted.metadata is None else dict(wanted.metadata)
+            await sessions.change(
+                tx, bucket, session_id, lifetime=Lifetime(end, idle_at), idle_timeout=idle, metadata=metadata
+            )
+
+        await self.database.run(work)
+        return await self.read(account, session_id)
+
+    async def close(self, account: Account, session_id: UUID) -> tuple[SessionView, Sequence[UUID]]:
+        """Close a session, or find it closed. Returns it and the messages that are in flight. Raises NotFound."""
+
+        async def work(tx: Transaction) -> Sequence[UUID]:
+            bucket = bucket_of(session_id)
+            held = await sessions.lock(tx, bucket, account.id, session_id)
+            if held is None:
+                raise NotFound
+            decided = closing(CloseReason.API, await sessions.unsent(tx, bucket, session_id))
+            if held.status == "open":
+                await sessions.close(tx, bucket, session_id, decided)
+                metrics.sessions.labels("closed").inc()
+            return decided.in_flight
+
+        in_flight = await self.database.run(work)
+        return await self.read(account, session_id), in_flight
+
+    async def _plan(self, account: Account, wanted: SessionWanted, seed: Seed) -> _Plan:
+        directory = await self.configuration.current()
+        _check_people(account, wanted, directory)
+        if not wanted.pool.ready:
+            raise Conflict("the pool is still being prepared", code="pool_preparing", retry_after=1)
+        one, other = (self.vault.indexes.of(account.id, person.phone.e164) for person in wanted.people)
+        bucket = wanted.pool.bucket
+        async with self.database.transaction() as tx:
+            states = await numbers.states(tx, bucket)
+        rented = directory.numbers_by_pool.get(wanted.pool.id, ())
+        return _Plan(
+            account=account,
+            wanted=wanted,
+            session_id=seed.id_in(bucket),
+            numbers=[PoolNumber(n.id, n.country, n.area_code, states.get(n.id, NumberState.DRAINING)) for n in rented],
+            parties=(one, other),
+            pair_index=self.vault.indexes.pair(account.id, one, other),
+        )
+
+    async def _try(self, plan: _Plan, lost: frozenset[tuple[UUID, bytes]], tx: Transaction) -> None:
+        bucket, wanted = plan.wanted.pool.bucket, plan.wanted
+        known = await sessions.meet(tx, bucket, [(p.index, p.key_id) for p in plan.parties])
+        _refuse_opted_out(known)
+        chosen = await self._choose(tx, plan, lost)
+        states = await numbers.lock_states(tx, bucket, chosen)
+        pairs = {(n, p.index) for n, p in zip(chosen, plan.parties, strict=True)}
+        if withdrawn := {pair for pair in pairs if states.get(pair[0]) is not NumberState.READY}:
+            raise _LostRace(withdrawn)
+        idle = plan.wanted.idle_timeout or plan.account.default_idle_timeout
+        won = await sessions.open_session(
+            tx,
+            bucket,
+            NewSession(
+                id=plan.session_id,
+                account_id=plan.account.id,
+                pool_id=wanted.pool.id,
+                unique_name=wanted.unique_name,
+                metadata=wanted.metadata,
+                expires_at=self._expiry(tx, plan),
+                idle_timeout=idle,
+                cool_down=wanted.cool_down or plan.account.default_cool_down,
+                pair_index=plan.pair_index,
+                participants=tuple(self._participants(tx, plan, chosen)),
+            ),
+        )
+        if won is not None and won != pairs:
+            raise _LostRace(pairs - won)
+
+    def _expiry(self, tx: Transaction, plan: _Plan) -> datetime:
+        default = timedelta(seconds=plan.account.default_expires_in)
+        wanted = plan.wanted
+        return lifetime.expiry(tx.now, expires_in=wanted.expires_in, expires_at=wanted.expires_at, default=default)
+
+    async def _choose(self, tx: Transaction, plan: _Plan, lost: frozenset[tuple[UUID, bytes]]) -> list[UUID]:
+        """A number for each of the two. Raises Conflict ``no_number_available`` with the reason."""
+        held = await sessions.held(tx, plan.wanted.pool.bucket, [p.index for p in plan.parties])
+        chosen: list[UUID] = []
+        for party, person in zip(plan.parties, plan.wanted.people, strict=True):
+            wish = Wish(
+                country=person.phone.country,
+                area_code=person.phone.area_code,
+                geo_match=plan.wanted.geo_match,
+                pair_index=plan.pair_index,
+                chance=secrets.randbelow(1 << 30),
+                excluded=frozenset(number_id for number_id, index in lost if index == party.index),
+            )
+            choice = choose(plan.numbers, held[party.index], wish)
+            if isinstance(choice, Unassigned):
+                raise _no_number(choice, tx.now)
+            chosen.append(choice)
+        return chosen
+
+    def _participants(self, tx: Transaction, plan: _Plan, chosen: Sequence[UUID]) -> list[NewParticipant]:
+        bucket = plan.wanted.pool.bucket
+        made: list[NewParticipant] = []
+        for slot, (person, party, number_id) in enumerate(
+            zip(plan.wanted.people, plan.parties, chosen, strict=True), start=1
+        ):
+            participant_id = tx.new_id(bucket)
+            sealed = self.vault.envelopes.seal_phone(plan.account.id, participant_id, person.phone.e164)
+            made.append(
+                NewParticipant(
+                    participant_id, slot, person.label, party.index, number_id, sealed.data, epoch_id=sealed.key_id
+                )
+            )
+        return made
+
+
+def _check_people(account: Account, wanted: SessionWanted, directory: Directory) -> None:
+    one, other = (person.phone for person in wanted.people)
+    if one == other:
+        problem = Problem("participants.1.phone", "same_person", "the two participants must be different people")
+        raise InvalidInput(problem, code="same_person")
+    ours = frozenset(n.country for n in directory.numbers.values() if n.account_id == account.id)
+    allowed = frozenset(account.allowed_countries) or (ours if wanted.geo_match is GeoMatch.ANY else frozenset())
+    for i, phone in enumerate((one, other)):
+        where = f"participants.{i}.phone"
+        if phone.e164 in directory.own_numbers:
+            problem = Problem(where, "own_number", "this is one of our own numbers, not a person's phone")
+            raise InvalidInput(problem, code="own_number")
+        if allowed and phone.country not in allowed:
+            problem = Problem(where, "country_not_allowed", "the account does not allow this country")
+            raise InvalidInput(problem, code="country_not_allowed")
+
+
+def _refuse_opted_out(known: Mapping[bytes, bool]) -> None:
+    if any(known.values()):
+        raise Conflict("a participant has opted out of texts from this account", code="participant_opted_out")
+
+
+def _no_number(why: Unassigned, now: datetime) -> Conflict:
+    wait = max(1, int((why.free_at - now).total_seconds()) + 1) if why.free_at else None
+    message = f"no number can be given to a participant: {why.reason}"
+    return Conflict(message, code="no_number_available", reason=why.reason, retry_after=wait)
+
+
+def _view(session: StoredSession, people: Sequence[StoredParticipant], directory: Directory) -> SessionView:
+    pool = directory.pools.get(session.pool_id)
+    rented = {p.number_id: directory.numbers[p.number_id].e164 for p in people if p.number_id in directory.numbers}
+    return SessionView(session, people, pool.name if pool else "", rented)

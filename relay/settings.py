@@ -1,0 +1,92 @@
+"""Settings: the environment, read once, into one frozen value. Nothing else in Relay reads the environment.
+
+``Settings`` is the list of all of them; the README shows the same list as a table, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from relay.core.errors import BadSettings
+
+
+def _is_web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be http:// or https:// with a host, and no query")
+    return value.rstrip("/")
+
+
+def _is_loopback(value: str) -> str:
+    if value and urlsplit(_is_web_address(value)).hostname not in {"127.0.0.1", "::1", "localhost"}:
+        raise ValueError("must be an address of this machine: real providers' addresses cannot be replaced")
+    return value.rstrip("/")
+
+
+class Settings(BaseSettings):
+    """Every setting, as ``RELAY_<NAME>`` in the environment. Durations in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="RELAY_", frozen=True, extra="ignore")
+
+    database_url: str = Field("", description="PostgreSQL to use; empty = an embedded server in the data directory")
+    data_dir: Path = Field(Path("relay-data"), description="Where the embedded server and the first keyring live")
+    keyring: Path | None = Field(None, description="The keyring file; empty = keyring.json in the data directory")
+    pg_bin: Path | None = Field(None, description="Folder with initdb and postgres for the embedded server")
+    public_url: Annotated[str, AfterValidator(_is_web_address)] = Field(
+        "http://127.0.0.1:8000", description="Where providers reach this installation; part of every signature"
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 = any free one")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+    database_connections: int = Field(16, ge=4, le=200, description="Connections to PostgreSQL, for each process")
+    statement_cache: int = Field(
+        512, ge=0, description="Prepared statements kept; 0 behind PgBouncer in transaction mode"
+    )
+    sockets: int = Field(64, ge=1, le=1000, description="Sends under way at once, for each process")
+    send_deadline: float = Field(10.0, gt=0, description="Longest wait for a provider's whole answer")
+    connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a connection to a provider")
+    lease: float = Field(6.0, ge=0.4, description="How long a process owns a bucket without renewing")
+    busy_poll: float = Field(0.5, gt=0, description="Between looks into a bucket with waiting texts")
+    idle_poll: float = Field(5.0, gt=0, description="Between looks into a bucket without any")
+    upkeep_period: float = Field(1.0, gt=0, le=5, description="Between rounds of expiry, cool-down and deadlines")
+    ask_after: tuple[float, ...] = Field((5.0, 30.0, 90.0), description="When to ask after an ambiguous send, as JSON")
+    give_up_after: float = Field(120.0, gt=0, description="When an ambiguous send is parked")
+    abandoned_after: float = Field(60.0, gt=0, description="When a send without an outcome counts as ambiguous")
+    api_rate: float = Field(200.0, gt=0, description="API requests per second, for each key and process")
+    drain_within: float = Field(20.0, gt=0, description="Longest wait for sends under way when stopping")
+    carrier_url: Annotated[str, AfterValidator(_is_loopback)] = Field(
+        "", description="A simulated carrier on this machine, in place of every provider; for tests and trials"
+    )
+
+    @property
+    def keyring_path(self) -> Path:
+        return self.keyring or self.data_dir / "keyring.json"
+
+
+def read_settings(**given: object) -> Settings:
+    """The settings of this process; ``given`` values (from the command line) win over the environment.
+
+    Raises BadSettings that names each setting that is wrong and says what would be right, without its value.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings(**chosen)  # type: ignore[arg-type]  # pydantic checks them
+    except ValidationError as error:
+        wrong = [f"RELAY_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+        raise BadSettings("; ".join(wrong)) from None
+    except ValueError as error:  # pydantic-settings: a value that should be JSON and is not
+        raise BadSettings(
+            f"a setting cannot be read: {str(error).split(chr(34))[1] if chr(34) in str(error) else ''}"
+        ) from None
+
+
+def runtime_dir() -> Path | None:
+    """The login session's private folder, where there is one."""
+    value = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(value) if value else None

@@ -1,0 +1,197 @@
+"""Accounts, connections, pools and numbers, kept in the process and at most a second old.
+
+``Directory`` is one consistent picture of all of them; ``Configuration.current`` hands out the newest and asks the
+database for a version number at most once a second. A text to a number that the picture does not know is worth a fresh
+look: ``refreshed``. Nothing that must work in an emergency is in here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from uuid import UUID
+
+from relay.core.model import OnAmbiguous
+from relay.core.phone import NumberKind
+from relay.storage import queries
+from relay.storage.database import Database, Row, Transaction
+
+_SQL = queries.load("configuration")
+MAX_AGE = 1.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant: one marketplace. Durations in seconds."""
+
+    id: UUID
+    bucket: int
+    name: str
+    programme: str
+    help_contact: str
+    language: str
+    notices: Mapping[str, str]
+    on_ambiguous: OnAmbiguous
+    allowed_countries: tuple[str, ...]
+    default_expires_in: int
+    default_idle_timeout: int | None
+    default_cool_down: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One set of credentials at one provider, sealed."""
+
+    id: UUID
+    account_id: UUID
+    provider: str
+    sealed_credentials: bytes = field(repr=False)
+    key_id: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Numbers that sessions draw from. All that happens in it happens in its bucket."""
+
+    id: UUID
+    account_id: UUID
+    bucket: int
+    name: str
+    ready: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number that the account rents. ``rate`` in segments per second."""
+
+    id: UUID
+    account_id: UUID
+    pool_id: UUID
+    connection_id: UUID
+    e164: str
+    country: str
+    area_code: str
+    kind: NumberKind
+    rate: float
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Directory:
+    """All of it, as it stood at one version, with the look-ups that the hot path needs."""
+
+    version: int
+    accounts: Mapping[UUID, Account]
+    connections: Mapping[UUID, Connection]
+    pools: Mapping[UUID, Pool]
+    numbers: Mapping[UUID, Number]
+
+    @cached_property
+    def number_by_e164(self) -> Mapping[tuple[UUID, str], Number]:
+        """By account and number."""
+        return {(n.account_id, n.e164): n for n in self.numbers.values()}
+
+    @cached_property
+    def own_numbers(self) -> frozenset[str]:
+        """Every number of every account: none of them is a person."""
+        return frozenset(n.e164 for n in self.numbers.values())
+
+    @cached_property
+    def buckets(self) -> frozenset[int]:
+        """The buckets in which anything can happen."""
+        return frozenset(p.bucket for p in self.pools.values()) | frozenset(a.bucket for a in self.accounts.values())
+
+    @cached_property
+    def numbers_by_pool(self) -> Mapping[UUID, tuple[Number, ...]]:
+        grouped: dict[UUID, list[Number]] = {pool_id: [] for pool_id in self.pools}
+        for number in self.numbers.values():
+            grouped[number.pool_id].append(number)
+        return {pool_id: tuple(numbers) for pool_id, numbers in grouped.items()}
+
+    def pools_of(self, account_id: UUID) -> list[Pool]:
+        return [p for p in self.pools.values() if p.account_id == account_id]
+
+
+class Configuration:
+    """Hands out the directory."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._directory: Directory | None = None
+        self._checked_at = float("-inf")
+        self._refreshing = asyncio.Lock()
+
+    async def current(self) -> Directory:
+        """The directory, at most a second old. Raises StorageUnavailable."""
+        if self._directory is None or time.monotonic() - self._checked_at > MAX_AGE:
+            return await self.refreshed()
+        return self._directory
+
+    async def refreshed(self) -> Directory:
+        """The directory as the database has it now."""
+        asked_at = time.monotonic()
+        async with self._refreshing:
+            if self._directory is not None and self._checked_at >= asked_at:
+                return self._directory
+            began = time.monotonic()
+            async with self._database.transaction() as tx:
+                version = await tx.fetchval(_SQL["version"])
+                if self._directory is None or self._directory.version != version:
+                    self._directory = await _read(tx, version)
+            self._checked_at = began
+            return self._directory
+
+
+async def _read(tx: Transaction, version: int) -> Directory:
+    """Rows may be newer than ``version``; then the next look finds another version and reads again."""
+    accounts = [_account(row) for row in await tx.fetch(_SQL["accounts"])]
+    connections = [Connection(**row) for row in await tx.fetch(_SQL["connections"])]
+    pools = [_pool(row) for row in await tx.fetch(_SQL["pools"])]
+    numbers = [_number(row) for row in await tx.fetch(_SQL["numbers"])]
+    known = {p.id for p in pools}
+    return Directory(
+        version=version,
+        accounts={a.id: a for a in accounts},
+        connections={c.id: c for c in connections},
+        pools={p.id: p for p in pools},
+        numbers={n.id: n for n in numbers if n.pool_id in known},
+    )
+
+
+def _account(row: Row) -> Account:
+    values = dict(row)
+    values["on_ambiguous"] = OnAmbiguous(values["on_ambiguous"])
+    values["allowed_countries"] = tuple(values["allowed_countries"])
+    return Account(**values)
+
+
+def _pool(row: Row) -> Pool:
+    return Pool(row["id"], row["account_id"], row["bucket"], row["name"], row["status"] == "ready", row["created_at"])
+
+
+def _number(row: Row) -> Number:
+    values = dict(row)
+    values["kind"] = NumberKind(values["kind"])
+    return Number(**values)
+
+
+async def keyring_answers(tx: Transaction) -> dict[tuple[str, int], bytes]:
+    """What the keys that sealed this database answer to the keyring's question."""
+    return {(row["purpose"], row["key_id"]): row["answer"] for row in await tx.fetch(_SQL["keyring_answers"])}
+
+
+async def remember_keyring(tx: Transaction, answers: Mapping[tuple[str, int], bytes]) -> None:
+    keys = list(answers)
+    await tx.execute(
+        _SQL["remember_keyring"],
+        [purpose for purpose, _ in keys],
+        [key_id for _, key_id in keys],
+        list(answers.values()),
+    )

@@ -1,0 +1,183 @@
+"""The pool of connections, and transactions that carry one time.
+
+A transaction reads the database's clock once, when it begins; every decision in it uses that time. The sandbox moves
+``Database.clock_offset``, here and nowhere else. Driver errors are translated here: what may pass becomes
+``StorageUnavailable``, everything else is a mistake of ours and stays what it is. Every unit of work is keyed and
+repeatable, because a commit whose answer was lost may have happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+
+from relay.core import ids
+from relay.core.errors import BadSettings, NotDurable, StorageUnavailable
+
+T = TypeVar("T")
+Row = asyncpg.Record
+
+#: Errors after which the same work may succeed: lost connections, a server that is starting, stopping, full or read-only.
+_PASSING = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+)
+_WAITS = (0.02, 0.1, 0.3)  # seconds between the tries of one unit of work
+
+
+class Transaction:
+    """One transaction in one bucket, with its time."""
+
+    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy[Row], now: datetime) -> None:
+        self._connection = connection
+        self.now = now
+
+    async def fetch(self, statement: str, *args: Any) -> list[Row]:
+        return await self._connection.fetch(statement, *args)
+
+    async def fetchrow(self, statement: str, *args: Any) -> Row | None:
+        return await self._connection.fetchrow(statement, *args)
+
+    async def fetchval(self, statement: str, *args: Any) -> Any:
+        return await self._connection.fetchval(statement, *args)
+
+    async def execute(self, statement: str, *args: Any) -> str:
+        return await self._connection.execute(statement, *args)
+
+    def new_id(self, bucket: int) -> UUID:
+        """A fresh id in this bucket, at this transaction's time."""
+        return ids.make_id(bucket, self.now, secrets.token_bytes(ids.ENTROPY_BYTES))
+
+    def new_ids(self, bucket: int, count: int) -> list[UUID]:
+        return [self.new_id(bucket) for _ in range(count)]
+
+
+class Database:
+    """PostgreSQL, as Relay uses it. Made by ``connect``."""
+
+    def __init__(self, pool: asyncpg.Pool[Row], dsn: str, *, patience: float) -> None:
+        self._pool = pool
+        self._dsn = dsn
+        self._patience = patience
+        self.clock_offset = timedelta()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """One READ COMMITTED transaction. Raises StorageUnavailable where trying again may help."""
+        try:
+            async with self._pool.acquire(timeout=self._patience) as connection, connection.transaction():
+                now = await connection.fetchval("select clock_timestamp()")
+                yield Transaction(connection, now + self.clock_offset)
+        except _PASSING as error:
+            raise StorageUnavailable from error
+
+    async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Do a keyed, repeatable unit of work in one transaction; do it again a few times where that may help."""
+        for wait in _WAITS:
+            with suppress(StorageUnavailable):
+                async with self.transaction() as tx:
+                    return await work(tx)
+            await asyncio.sleep(wait)
+        async with self.transaction() as tx:
+            return await work(tx)
+
+    async def now(self) -> datetime:
+        """The database's time, moved by the sandbox's offset."""
+        async with self.transaction() as tx:
+            return tx.now
+
+    @asynccontextmanager
+    async def listen(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+        """Call ``heard`` with the payload of every NOTIFY on the channel, over a connection of its own.
+
+        Yields an event that is set when that connection is lost; listening again is the caller's business.
+        """
+        lost = asyncio.Event()
+        connection = await _connect_one(self._dsn, self._patience)
+        try:
+            connection.add_termination_listener(lambda *_: lost.set())
+            await connection.add_listener(channel, lambda *got: heard(str(got[-1])))
+            yield lost
+        finally:
+            with suppress(*_PASSING):
+                await connection.close(timeout=1)
+
+    async def notify(self, channel: str, payload: str) -> None:
+        """Give a hint. It may be lost: whoever needs the news also polls."""
+        with suppress(*_PASSING):
+            await self._pool.execute("select pg_notify($1, $2)", channel, payload)
+
+    async def close(self) -> None:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._pool.close(), 5)
+            return
+        self._pool.terminate()
+
+
+async def connect(dsn: str, *, connections: int = 16, patience: float = 2.0, statement_cache: int = 512) -> Database:
+    """Open a pool. ``patience`` is how long, in seconds, work waits for a connection.
+
+    Raises StorageUnavailable when nobody answers, BadSettings for an address that cannot be read or a refused login.
+    """
+    try:
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=2,
+            max_size=connections,
+            timeout=patience,
+            command_timeout=30,
+            statement_cache_size=statement_cache,
+            init=_prepare,
+            server_settings={"application_name": "relay", "timezone": "UTC"},
+        )
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
+        raise BadSettings("RELAY_DATABASE_URL: the database refused this login, or the address is malformed") from error
+    except _PASSING as error:
+        raise StorageUnavailable("the database does not answer: see RELAY_DATABASE_URL") from error
+    return Database(pool, dsn, patience=patience)
+
+
+async def check_durable(database: Database) -> None:
+    """Raise NotDurable when this server may forget what it has confirmed."""
+    async with database.transaction() as tx:
+        rows = await tx.fetch("select name, setting from pg_settings where name = any($1)", list(_DURABLE))
+    for row in rows:
+        if row["setting"] not in _DURABLE[row["name"]]:
+            raise NotDurable(f"the database has {row['name']} = {row['setting']}: acknowledged texts could be lost")
+
+
+_DURABLE = {
+    "fsync": {"on"},
+    "full_page_writes": {"on"},
+    "synchronous_commit": {"on", "remote_apply", "remote_write", "local"},
+}
+
+
+async def _connect_one(dsn: str, patience: float) -> asyncpg.Connection[Row]:
+    try:
+        return await asyncpg.connect(dsn, timeout=patience)
+    except _PASSING as error:
+        raise StorageUnavailable from error
+
+
+async def _prepare(connection: asyncpg.Connection[Row]) -> None:
+    """Sessions read and write jsonb as Python values."""
+    import json
+
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")

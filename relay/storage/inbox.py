@@ -1,0 +1,127 @@
+"""Taking texts in: what was seen before, whose session it is, who is in it; all under the locks that keep it true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum
+from uuid import UUID
+
+from relay.core.lifetime import Lifetime
+from relay.core.routing import Participant
+from relay.storage import queries
+from relay.storage.database import Row, Transaction
+
+_SQL = queries.load("inbox")
+ANSWER_AT_MOST_EVERY = timedelta(hours=24)
+
+
+class InboxKind(IntEnum):
+    """What a provider told us about. Part of the key that recognises a repetition."""
+
+    TEXT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InboxKey:
+    """What recognises one provider event. ``key`` is a keyed hash of the provider's id, ``fingerprint`` one of the body."""
+
+    connection_id: UUID
+    kind: InboxKind
+    key: bytes
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Which keys are new, and which old ones came with another body than the first time."""
+
+    new: frozenset[bytes]
+    altered: frozenset[bytes]
+
+
+async def record(tx: Transaction, bucket: int, keys: Sequence[InboxKey]) -> Recorded:
+    """Record keys. A key that repeats within the batch is new once."""
+    unique = {(k.connection_id, k.kind, k.key): k for k in reversed(keys)}
+    columns = _columns(list(unique.values()))
+    rows = await tx.fetch(_SQL["keys"], bucket, tx.now, *columns, [k.fingerprint for k in unique.values()])
+    new = {(r["connection_id"], r["kind"], r["key"]) for r in rows}
+    old = [k for identity, k in unique.items() if identity not in new]
+    seen: dict[tuple[UUID, int, bytes], bytes] = {}
+    if old:
+        rows = await tx.fetch(_SQL["seen"], bucket, *_columns(old))
+        seen = {(r["connection_id"], r["kind"], r["key"]): r["fingerprint"] for r in rows}
+    altered = {k.key for k in old if seen.get((k.connection_id, k.kind, k.key)) != k.fingerprint}
+    return Recorded(frozenset(key for _, _, key in new), frozenset(altered))
+
+
+def _columns(keys: Sequence[InboxKey]) -> tuple[list[UUID], list[int], list[bytes]]:
+    return [k.connection_id for k in keys], [int(k.kind) for k in keys], [k.key for k in keys]
+
+
+@dataclass(slots=True)
+class LockedSession:
+    """A session that is held until the transaction ends. ``last_leg_no`` counts up while texts are added."""
+
+    id: UUID
+    account_id: UUID
+    open: bool
+    lifetime: Lifetime
+    last_leg_no: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeatedPerson:
+    """A participant as stored: what routing decides on, and the sealed phone that it never sees."""
+
+    participant: Participant
+    session_id: UUID
+    bound: bool  #: is this participant the one who holds the binding of their number now?
+    sealed_phone: bytes | None = field(repr=False)
+    epoch_id: int | None
+
+
+async def lock_sessions(tx: Transaction, bucket: int, parties: Sequence[tuple[UUID, bytes]]) -> list[LockedSession]:
+    """Lock the sessions whose bindings join these (number, party index) pairs."""
+    rows = await tx.fetch(_SQL["lock_sessions"], bucket, [n for n, _ in parties], [p for _, p in parties])
+    return [_session(row) for row in rows]
+
+
+def _session(row: Row) -> LockedSession:
+    lifetime = Lifetime(row["expires_at"], row["idle_at"])
+    return LockedSession(row["id"], row["account_id"], row["status"] == "open", lifetime, row["last_leg_no"])
+
+
+async def people(tx: Transaction, bucket: int, session_ids: Sequence[UUID]) -> list[SeatedPerson]:
+    """Everybody who is or was in these locked sessions; their persons are locked for share."""
+    return [_seated(row) for row in await tx.fetch(_SQL["people"], bucket, sorted(session_ids))]
+
+
+def _seated(row: Row) -> SeatedPerson:
+    participant = Participant(
+        id=row["id"],
+        live=row["status"] == "live",
+        number_id=row["number_id"],
+        party_index=row["party_index"],
+        opted_out=row["opted_out"],
+    )
+    return SeatedPerson(participant, row["session_id"], row["bound"], row["sealed_phone"], row["epoch_id"])
+
+
+async def claim_answers(
+    tx: Transaction, bucket: int, wanted: Sequence[tuple[UUID, bytes, str]]
+) -> set[tuple[UUID, bytes, str]]:
+    """Which of these (number, party index, kind) may be answered now: each at most once in 24 hours."""
+    unique = sorted(set(wanted))
+    if not unique:
+        return set()
+    columns: Mapping[int, list[object]] = {i: [w[i] for w in unique] for i in range(3)}
+    day_ago = tx.now - ANSWER_AT_MOST_EVERY
+    rows = await tx.fetch(_SQL["claim_answers"], bucket, tx.now, day_ago, columns[0], columns[1], columns[2])
+    return {(r["number_id"], r["party_index"], r["kind"]) for r in rows}
+
+
+def answered_before(now: datetime) -> datetime:
+    """Answers older than this forbid nothing any more."""
+    return now - ANSWER_AT_MOST_EVERY

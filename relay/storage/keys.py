@@ -1,0 +1,94 @@
+"""API keys as rows. Their secrets never come here, only the hash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from relay.core.ids import bucket_of
+from relay.core.model import Scope
+from relay.storage import queries
+from relay.storage.database import Transaction
+
+_SQL = queries.load("keys")
+_USED_RESOLUTION = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """What is known of a key."""
+
+    id: UUID
+    account_id: UUID
+    secret_hash: bytes = field(repr=False)
+    scopes: frozenset[Scope]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    def works(self, now: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key to be stored."""
+
+    id: UUID
+    account_id: UUID
+    name: str
+    secret_hash: bytes = field(repr=False)
+    scopes: frozenset[Scope]
+    expires_at: datetime | None
+
+
+async def add(tx: Transaction, new: NewKey) -> None:
+    bucket = bucket_of(new.id)
+    await tx.execute(
+        _SQL["add"],
+        bucket,
+        new.id,
+        new.account_id,
+        new.name,
+        new.secret_hash,
+        sorted(new.scopes),
+        tx.now,
+        new.expires_at,
+        tx.new_id(bucket),
+    )
+
+
+async def read(tx: Transaction, key_id: UUID) -> StoredKey | None:
+    row = await tx.fetchrow(_SQL["read"], bucket_of(key_id), key_id)
+    if row is None:
+        return None
+    return StoredKey(**{**dict(row), "scopes": frozenset(Scope(word) for word in row["scopes"])})
+
+
+async def used(tx: Transaction, key_id: UUID) -> None:
+    """Note that the key was used, at most once a minute."""
+    await tx.execute(_SQL["used"], bucket_of(key_id), key_id, tx.now, tx.now - _USED_RESOLUTION)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """A key as its owner sees it."""
+
+    id: UUID
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+async def listed(tx: Transaction, bucket: int, account_id: UUID) -> list[ListedKey]:
+    return [ListedKey(**row) for row in await tx.fetch(_SQL["list"], bucket, account_id)]
+
+
+async def revoke(tx: Transaction, account_id: UUID, key_id: UUID) -> bool:
+    """Revoke a live key; says whether there was one."""
+    bucket = bucket_of(key_id)
+    return await tx.fetchval(_SQL["revoke"], bucket, account_id, key_id, tx.now, tx.new_id(bucket)) is not None

@@ -1,0 +1,205 @@
+"""What still has to leave: what is due, the guarded door, marks and receipts, and the search after ambiguous sends."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from relay.core.delivery import Outcome, states_before
+from relay.core.envelope import Envelope
+from relay.core.ids import bucket_of
+from relay.core.model import MessageKind, Reason, State
+from relay.storage import queries
+from relay.storage.database import Row, Transaction
+
+_SQL = queries.load("outbox")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The head of a leg that could leave now."""
+
+    message_id: UUID
+    number_id: UUID
+    segments: int
+
+
+async def due(tx: Transaction, bucket: int, *, limit: int, waiting_numbers: Collection[UUID]) -> list[Due]:
+    """What could leave now, oldest first, but for numbers whose pace forbids it."""
+    rows = await tx.fetch(_SQL["due"], bucket, tx.now, limit, list(waiting_numbers))
+    return [Due(**row) for row in rows]
+
+
+async def next_due(tx: Transaction, bucket: int) -> datetime | None:
+    """When the next queued text of the bucket is due."""
+    at: datetime | None = await tx.fetchval(_SQL["next_due"], bucket)
+    return at
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What the door answered for one text: ``sending`` with everything needed to send it, or a state with its reason."""
+
+    message_id: UUID
+    state: State
+    reason: str | None
+    attempts: int
+    attempt_id: UUID
+    account_id: UUID
+    kind: MessageKind
+    number_id: UUID
+    party_index: bytes
+    segments: int
+    envelope: Envelope
+
+
+async def pass_door(tx: Transaction, bucket: int, epoch: int, attempts: Mapping[UUID, UUID]) -> list[Passed]:
+    """The guarded door, for messages with the id that each one's attempt shall have. Texts that are not queued any more,
+    and all of them without the lease, give nothing back."""
+    wanted = sorted(attempts)
+    ids = [attempts[message_id] for message_id in wanted]
+    rows = await tx.fetch(_SQL["door"], bucket, tx.now, epoch, wanted, ids, tx.new_ids(bucket, len(wanted)))
+    return [Passed(**_with_envelope(r), state=State(r["state"]), kind=MessageKind(r["kind"])) for r in rows]
+
+
+def _with_envelope(row: Row) -> dict[str, Any]:
+    """A row's values, with the sealed ones under one name; state and kind are left to whoever knows their lists."""
+    sealed = {"sealed_phone", "sealed_text", "transit_id"}
+    plain = {name: value for name, value in row.items() if name not in sealed | {"state", "kind"}}
+    return {**plain, "envelope": Envelope(row["sealed_phone"], row["sealed_text"], row["transit_id"])}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What became of an attempt. ``due_at``: when to try or to look again; None = now."""
+
+    attempt_id: UUID
+    message_id: UUID
+    outcome: Outcome
+    due_at: datetime | None = None
+    reason: Reason | None = None
+
+
+async def mark(tx: Transaction, bucket: int, marks: Sequence[Mark]) -> dict[UUID, State]:
+    """Write outcomes. Returns the messages that moved, with their new state."""
+    rows = await tx.fetch(
+        _SQL["mark"],
+        bucket,
+        tx.now,
+        [m.attempt_id for m in marks],
+        [m.message_id for m in marks],
+        [m.outcome for m in marks],
+        [m.reason for m in marks],
+        [m.due_at for m in marks],
+        tx.new_ids(bucket, len(marks)),
+        states_before(State.ACCEPTED),
+        states_before(State.REFUSED),
+    )
+    return {row["id"]: State(row["state"]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptOf:
+    """A provider's word on an attempt: ``accepted``, ``delivered`` or ``undelivered``."""
+
+    message_id: UUID
+    attempt_id: UUID
+    word: State
+    reason: Reason | None = None
+
+
+async def write_receipts(tx: Transaction, bucket: int, receipts: Sequence[ReceiptOf]) -> dict[UUID, State]:
+    """Write receipts, one per message. Returns the messages that moved; what is no news moves nothing."""
+    rows = await tx.fetch(
+        _SQL["receipt"],
+        bucket,
+        tx.now,
+        [r.message_id for r in receipts],
+        [r.attempt_id for r in receipts],
+        [r.word for r in receipts],
+        [r.reason for r in receipts],
+        tx.new_ids(bucket, len(receipts)),
+        states_before(State.ACCEPTED),
+        states_before(State.DELIVERED),
+    )
+    return {row["id"]: State(row["state"]) for row in rows}
+
+
+async def abandoned(
+    tx: Transaction, bucket: int, *, epoch: int, begun_before: datetime, limit: int
+) -> list[tuple[UUID, UUID]]:
+    """Sends that nobody will answer for any more: (message, attempt)."""
+    rows = await tx.fetch(_SQL["abandoned"], bucket, epoch, begun_before, limit)
+    return [(row["message_id"], row["attempt_id"]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """An ambiguous send whose fate is to be looked for.
+
+    ``rivals``: how many other texts to the same person were accepted at about the same time. One of them may have said
+    the same, so finding the text proves something only when it is found more often than that.
+    """
+
+    message_id: UUID
+    account_id: UUID
+    number_id: UUID
+    asked: int
+    envelope: Envelope
+    attempt_id: UUID
+    begun_at: datetime
+    ended_at: datetime
+    rivals: int
+
+
+async def unresolved(tx: Transaction, bucket: int, *, limit: int) -> list[Unresolved]:
+    return [Unresolved(**_with_envelope(row)) for row in await tx.fetch(_SQL["unresolved"], bucket, tx.now, limit)]
+
+
+async def asked(tx: Transaction, found: Unresolved, next_look: datetime) -> None:
+    """The provider did not know yet; look again later."""
+    await tx.execute(_SQL["asked"], bucket_of(found.message_id), found.message_id, found.asked, next_look)
+
+
+async def its_session_is_open(tx: Transaction, message_id: UUID) -> bool:
+    """Lock the message's session for share. A text without a session counts as one whose session is closed."""
+    status = await tx.fetchval(_SQL["lock_for_parking"], bucket_of(message_id), message_id)
+    return bool(status == "open")
+
+
+async def park_ambiguous(tx: Transaction, message_id: UUID, *, deadline: datetime, keep_text: bool) -> bool:
+    bucket = bucket_of(message_id)
+    args = (bucket, tx.now, message_id, tx.new_id(bucket), deadline, keep_text)
+    return await tx.fetchval(_SQL["park"], *args) is not None
+
+
+async def send_again(tx: Transaction, message_id: UUID) -> None:
+    await tx.execute(_SQL["send_again"], bucket_of(message_id), tx.now, message_id)
+
+
+async def overdue(tx: Transaction, bucket: int, *, limit: int) -> list[UUID]:
+    return [row["message_id"] for row in await tx.fetch(_SQL["overdue"], bucket, tx.now, limit)]
+
+
+async def expire(tx: Transaction, bucket: int, message_ids: Sequence[UUID]) -> int:
+    """Give up what is worth nothing any more; says how many went."""
+    wanted = sorted(message_ids)
+    events = tx.new_ids(bucket, len(wanted))
+    rows = await tx.fetch(_SQL["expire"], bucket, tx.now, wanted, events, states_before(State.EXPIRED))
+    return len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many rows wait in a phase, and since when the oldest does."""
+
+    phase: str
+    rows: int
+    oldest: datetime
+
+
+async def depth(tx: Transaction, bucket: int) -> list[Depth]:
+    return [Depth(**row) for row in await tx.fetch(_SQL["depth"], bucket)]

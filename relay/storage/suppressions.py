@@ -1,0 +1,124 @@
+"""Opt-outs: the person's row in a bucket, the account's list of them, and the way of a STOP to every pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from relay.core.closing import Unsent
+from relay.core.model import Reason
+from relay.storage import queries
+from relay.storage.database import Row, Transaction
+from relay.storage.sessions import unsent_from
+
+_SQL = queries.load("suppressions")
+
+
+@dataclass(frozen=True, slots=True)
+class OptChange:
+    """A STOP (``opted_out``) or START of one person, to be known in every pool of the account. ``id`` names its fanout row
+    and lies in the bucket where it arrived."""
+
+    id: UUID
+    account_id: UUID
+    party_index: bytes
+    key_id: int
+    opted_out: bool
+    arrived_at: datetime
+
+
+async def is_opted_out(tx: Transaction, bucket: int, party_index: bytes) -> bool:
+    return bool(await tx.fetchval(_SQL["is_opted_out"], bucket, party_index))
+
+
+async def change_person(tx: Transaction, bucket: int, change: OptChange, *, with_event: bool) -> bool:
+    """Make a change known in one bucket, whatever came before it and however often; says whether it was news."""
+    event_id = tx.new_id(bucket) if with_event else None
+    row = await tx.fetchrow(
+        _SQL["change_person"],
+        bucket,
+        change.arrived_at,
+        change.party_index,
+        change.key_id,
+        change.opted_out,
+        event_id,
+        change.account_id,
+    )
+    return row is not None
+
+
+async def unsent_to(tx: Transaction, bucket: int, party_index: bytes) -> list[Unsent]:
+    """What waits to be sent to a person whose row is locked; locked too."""
+    return unsent_from(await tx.fetch(_SQL["unsent_to"], bucket, party_index))
+
+
+async def refuse(tx: Transaction, bucket: int, message_ids: Sequence[UUID], reason: Reason) -> None:
+    wanted = sorted(message_ids)
+    await tx.fetch(_SQL["refuse"], bucket, tx.now, reason, wanted, tx.new_ids(bucket, len(wanted)), wanted)
+
+
+async def begin_fanout(tx: Transaction, bucket: int, change: OptChange) -> None:
+    await tx.execute(
+        _SQL["begin_fanout"],
+        bucket,
+        change.id,
+        change.account_id,
+        change.party_index,
+        change.key_id,
+        change.opted_out,
+        change.arrived_at,
+    )
+
+
+async def standing_fanouts(tx: Transaction, bucket: int, party_index: bytes) -> list[OptChange]:
+    return [_change(row) for row in await tx.fetch(_SQL["standing_fanout"], bucket, party_index)]
+
+
+async def old_fanouts(tx: Transaction, bucket: int, *, before: datetime, limit: int) -> list[OptChange]:
+    return [_change(row) for row in await tx.fetch(_SQL["old_fanouts"], bucket, before, limit)]
+
+
+def _change(row: Row) -> OptChange:
+    return OptChange(**row)
+
+
+async def end_fanout(tx: Transaction, bucket: int, change_id: UUID) -> None:
+    await tx.execute(_SQL["end_fanout"], bucket, change_id)
+
+
+async def suppress(tx: Transaction, account_bucket: int, change: OptChange) -> None:
+    await tx.execute(
+        _SQL["suppress"],
+        account_bucket,
+        change.account_id,
+        change.party_index,
+        change.key_id,
+        change.opted_out,
+        change.arrived_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OptedOut:
+    """Somebody whom an account must not text, since when."""
+
+    party_index: bytes
+    key_id: int
+    changed_at: datetime
+
+
+async def suppressed(tx: Transaction, account_bucket: int, account_id: UUID) -> list[OptedOut]:
+    """Everybody whom an account must not text."""
+    return [OptedOut(**row) for row in await tx.fetch(_SQL["suppressed"], account_bucket, account_id)]
+
+
+async def copy_people(tx: Transaction, pool_bucket: int, people: Sequence[OptedOut]) -> None:
+    """Tell a new pool whom the account must not text. What the pool knows better already stays."""
+    columns = [[p.party_index for p in people], [p.key_id for p in people], [p.changed_at for p in people]]
+    await tx.execute(_SQL["copy_people"], pool_bucket, *columns)
+
+
+async def forget_answers(tx: Transaction, bucket: int, *, before: datetime, limit: int) -> None:
+    await tx.execute(_SQL["forget_answers"], bucket, before, limit)

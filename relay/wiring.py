@@ -1,0 +1,198 @@
+"""The composition root: everything is built here once and handed to whoever needs it. No rule and no logic lives here.
+
+A new provider is one line in ``PROVIDERS``. A new piece of upkeep is one line in ``_steps``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from relay.core.delivery import AmbiguityTimes
+from relay.core.errors import KeyringRefused
+from relay.providers import twilio
+from relay.providers.base import Adapter
+from relay.providers.transport import Transport, open_transport
+from relay.services.accounts import Accounts
+from relay.services.ambiguity import Ambiguity
+from relay.services.connections import Connections
+from relay.services.expiry import Expiry
+from relay.services.idempotency import Idempotency
+from relay.services.inbound import Inbound
+from relay.services.keys import Keys
+from relay.services.numbers import Numbers
+from relay.services.optouts import OptOuts
+from relay.services.pools import Pools
+from relay.services.receipts import Receipts
+from relay.services.sending import Sending, SendSettings
+from relay.services.sessions import Sessions
+from relay.services.texts import Texts
+from relay.settings import Settings
+from relay.storage import configuration, database, migrate
+from relay.storage.configuration import Configuration
+from relay.storage.database import Database
+from relay.vault import keyring
+from relay.vault.keyring import Keyring
+from relay.vault.vault import Vault, open_vault
+from relay.worker.leases import Leases
+from relay.worker.sender import Sender, SenderSettings
+from relay.worker.upkeep import Step, Upkeep
+from relay.worker.wakeup import CHANNEL, Wakeup
+
+PROVIDERS: tuple[Adapter, ...] = (twilio.ADAPTER,)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """One process's Relay: the services, and what they share."""
+
+    settings: Settings
+    database: Database
+    configuration: Configuration
+    vault: Vault
+    adapters: dict[str, Adapter]
+    transport: Transport
+    accounts: Accounts
+    connections: Connections
+    idempotency: Idempotency
+    keys: Keys
+    numbers: Numbers
+    pools: Pools
+    sessions: Sessions
+    texts: Texts
+    inbound: Inbound
+    optouts: OptOuts
+    receipts: Receipts
+    sending: Sending
+    ambiguity: Ambiguity
+    expiry: Expiry
+    wakeup: Wakeup
+
+
+@asynccontextmanager
+async def open_relay(settings: Settings, dsn: str) -> AsyncIterator[Relay]:
+    """Everything over a migrated database. Raises OperatorMistake and StorageUnavailable where it cannot be opened."""
+    db = await database.connect(
+        dsn, connections=settings.database_connections, statement_cache=settings.statement_cache
+    )
+    try:
+        await database.check_durable(db)
+        await migrate.check(db)
+        vault = open_vault(await open_keyring(db, settings.keyring_path, may_make=settings.keyring is None))
+        times = {"deadline": settings.send_deadline, "connect_timeout": settings.connect_timeout}
+        async with open_transport(connections=settings.sockets, **times) as transport:
+            yield build(settings, db, vault, transport)
+    finally:
+        await db.close()
+
+
+def build(settings: Settings, db: Database, vault: Vault, transport: Transport) -> Relay:
+    """Put the parts together."""
+    config = Configuration(db)
+    adapters = {adapter.name: adapter for adapter in PROVIDERS}
+    base_urls = dict.fromkeys(adapters, settings.carrier_url) if settings.carrier_url else {}
+    ambiguity_times = AmbiguityTimes(settings.ask_after, settings.give_up_after)
+    wakeup = Wakeup()
+    optouts = OptOuts(db, config, vault, adapters)
+
+    async def queued(bucket: int) -> None:
+        wakeup.now(bucket)
+        await db.notify(CHANNEL, str(bucket))
+
+    send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
+    return Relay(
+        settings=settings,
+        database=db,
+        configuration=config,
+        vault=vault,
+        adapters=adapters,
+        transport=transport,
+        accounts=Accounts(db, config),
+        connections=Connections(db, config, vault, adapters, transport, base_urls),
+        idempotency=Idempotency(db, vault),
+        keys=Keys(db, config),
+        numbers=Numbers(db, config),
+        pools=Pools(db, config),
+        sessions=Sessions(db, config, vault),
+        texts=Texts(db, vault, queued),
+        inbound=Inbound(db, config, vault, optouts.take, queued),
+        optouts=optouts,
+        receipts=Receipts(db),
+        sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread),
+        ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls),
+        expiry=Expiry(db),
+        wakeup=wakeup,
+    )
+
+
+async def open_keyring(db: Database, path: Path, *, may_make: bool) -> Keyring:
+    """The keyring of this database. The first start of all makes one, unless the operator named a file.
+
+    Raises KeyringRefused when it is missing, or when other keys than these sealed the database.
+    """
+    async with db.transaction() as tx:
+        known = await configuration.keyring_answers(tx)
+    ring = keyring.load_or_make(path) if may_make and not known else keyring.load(path)
+    answers = ring.answers()
+    if any(answers.get(key) != answer for key, answer in known.items()):
+        raise KeyringRefused(f"{path} is not the keyring that this database was sealed with")
+    if answers.keys() - known.keys():
+        async with db.transaction() as tx:
+            await configuration.remember_keyring(tx, answers)
+    return ring
+
+
+@asynccontextmanager
+async def working(relay: Relay) -> AsyncIterator[Leases]:
+    """Own buckets, send, keep house; until the block is left, when what is on its way is waited for."""
+    settings = relay.settings
+    leases = Leases(
+        relay.database, relay.configuration, lasting=timedelta(seconds=settings.lease), taken=relay.wakeup.now
+    )
+    sender_settings = SenderSettings(settings.sockets, settings.busy_poll, settings.idle_poll)
+    sender = Sender(
+        relay.database,
+        relay.configuration,
+        relay.sending,
+        leases=leases,
+        wakeup=relay.wakeup,
+        settings=sender_settings,
+    )
+    upkeep = Upkeep(leases, _steps(relay))
+    runs = (leases.run(), relay.wakeup.listen(relay.database), sender.run(), upkeep.run())
+    tasks = [asyncio.create_task(run) for run in runs]
+    try:
+        yield leases
+    finally:
+        with suppress(TimeoutError):  # what is still on its way after that counts as ambiguous
+            await asyncio.wait_for(sender.drain(), settings.drain_within)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await leases.release()
+
+
+def _steps(relay: Relay) -> list[Step]:
+    """Upkeep: name, period in seconds, what to do in a bucket."""
+    often, now_and_then = relay.settings.upkeep_period, 60.0
+    silent_for = timedelta(seconds=relay.settings.abandoned_after)
+    ambiguity, expiry = relay.ambiguity, relay.expiry
+    return [
+        Step("end_sessions", often, lambda lease: expiry.end_sessions(lease.bucket)),
+        Step("free_numbers", often, lambda lease: expiry.free_numbers(lease.bucket)),
+        Step("expire_texts", often, lambda lease: expiry.expire_texts(lease.bucket)),
+        Step(
+            "declare_ambiguous",
+            often,
+            lambda lease: ambiguity.declare(lease.bucket, epoch=lease.epoch, begun_before=silent_for),
+        ),
+        Step("look_for_ambiguous", often, lambda lease: ambiguity.look(lease.bucket)),
+        Step("finish_opt_outs", often, lambda lease: relay.optouts.finish_old(lease.bucket, older_than=5.0)),
+        Step("prepare_pools", often, lambda lease: relay.pools.prepare_left(lease.bucket)),
+        Step("forget_requests", now_and_then, lambda lease: relay.idempotency.forget(lease.bucket)),
+        Step("forget_answers", now_and_then, lambda lease: expiry.forget_answers(lease.bucket)),
+    ]

@@ -1,0 +1,179 @@
+"""The loop that empties outboxes: look, pick, through the door, hand over, write the outcome.
+
+A bucket is served by one task at a time, so that pace and order are facts of this process. There are never more begun sends
+in memory than sockets: what waits, waits in the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from relay import logs
+from relay.core.errors import StorageUnavailable
+from relay.services.sending import HandedOver, Intent, Sending
+from relay.storage import outbox
+from relay.storage.configuration import Configuration
+from relay.storage.database import Database
+from relay.storage.outbox import Due
+from relay.worker.leases import Lease, Leases
+from relay.worker.legs import Paces, pick
+from relay.worker.wakeup import Wakeup
+
+_LOOK = 200  # due texts read at a time
+_SHORTEST_PAUSE = 0.005  # seconds between two looks into one bucket that nobody asked for
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSettings:
+    """``busy_poll`` and ``idle_poll``: seconds between looks into a bucket with and without waiting texts."""
+
+    sockets: int = 64
+    busy_poll: float = 0.5
+    idle_poll: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look into a bucket showed."""
+
+    due: list[Due]
+    next_due: datetime | None
+    now: datetime
+
+
+class Sender:
+    """Serves the buckets of this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        configuration: Configuration,
+        sending: Sending,
+        *,
+        leases: Leases,
+        wakeup: Wakeup,
+        settings: SenderSettings,
+    ) -> None:
+        self._database = database
+        self._configuration = configuration
+        self._sending = sending
+        self._leases = leases
+        self._wakeup = wakeup
+        self._settings = settings
+        self._paces = Paces()
+        self._serving: set[int] = set()
+        self._again: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Serve, until ``drain`` is called."""
+        while not self._stopping:
+            for bucket in self._wakeup.due():
+                self._start(bucket)
+            await self._wakeup.wait(at_most=0.25)
+            for lease in self._leases.held():
+                self._wakeup.at(lease.bucket, time.monotonic() + self._settings.idle_poll)
+
+    async def drain(self) -> None:
+        """Begin nothing any more, wait for what is on its way."""
+        self._stopping = True
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _start(self, bucket: int) -> None:
+        """Serve a bucket, or note that it wants to be served again when the present turn is over."""
+        if bucket in self._serving:
+            self._again.add(bucket)
+        elif self._leases.get(bucket) is not None:
+            self._serving.add(bucket)
+            self._spawn(self._serve(bucket))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, bucket: int) -> None:
+        try:
+            await self._turn(bucket)
+        except StorageUnavailable:
+            self._wakeup.at(bucket, time.monotonic() + self._settings.busy_poll)
+        except Exception as error:
+            logs.trouble("bucket_not_served", error, bucket=bucket)
+            self._wakeup.at(bucket, time.monotonic() + self._settings.idle_poll)
+        finally:
+            self._serving.discard(bucket)
+            if bucket in self._again:
+                self._again.discard(bucket)
+                self._wakeup.now(bucket)
+
+    async def _turn(self, bucket: int) -> None:
+        """Send what may leave this bucket now, and plan the next look."""
+        lease = self._leases.get(bucket)
+        room = self._settings.sockets - self._in_flight
+        if lease is None or self._stopping:
+            return
+        if room <= 0:
+            self._wakeup.at(bucket, time.monotonic() + 0.02)
+            return
+        seen = await self._look(bucket)
+        directory = await self._configuration.current()
+        chosen = pick(seen.due, self._paces, directory, now=time.monotonic(), room=room)
+        if chosen:
+            intents = await self._sending.begin(bucket, lease.epoch, [text.message_id for text in chosen])
+            for intent in intents:
+                passed = intent.passed
+                self._paces.spend(passed.number_id, passed.segments, time.monotonic(), directory)
+                self._in_flight += 1
+                self._spawn(self._send(lease, intent))
+        self._plan(bucket, seen)
+
+    async def _look(self, bucket: int) -> _Seen:
+        waiting = self._paces.waiting(time.monotonic())
+        async with self._database.transaction() as tx:
+            due = await outbox.due(tx, bucket, limit=_LOOK, waiting_numbers=waiting)
+            return _Seen(due, await outbox.next_due(tx, bucket), tx.now)
+
+    def _plan(self, bucket: int, seen: _Seen) -> None:
+        """Look again when a number is free, when something is due, or after a while. What is sent now plans for itself."""
+        now = time.monotonic()
+        if seen.next_due is None:
+            self._wakeup.at(bucket, now + self._settings.idle_poll)
+            return
+        wait = max(0.0, (seen.next_due - seen.now).total_seconds())
+        if wait == 0.0:
+            ready = self._paces.next_ready(self._paces.waiting(now), now)
+            wait = min(self._settings.busy_poll, ready - now if ready is not None else self._settings.busy_poll)
+        self._wakeup.at(bucket, now + min(max(wait, _SHORTEST_PAUSE), self._settings.idle_poll))
+
+    async def _send(self, lease: Lease, intent: Intent) -> None:
+        bucket = lease.bucket
+        try:
+            handed = await self._hand_over(lease, intent)
+            await self._learn(handed)
+            await self._sending.settle_surely(bucket, handed)
+        except Exception as error:  # left as begun: upkeep will call it ambiguous and look for its fate
+            logs.trouble("send_left_open", error)
+        finally:
+            self._in_flight -= 1
+            self._wakeup.now(bucket)
+
+    async def _hand_over(self, lease: Lease, intent: Intent) -> HandedOver:
+        current = self._leases.get(lease.bucket)
+        until = current.until if current is not None and current.epoch == lease.epoch else 0.0
+        return await self._sending.hand_over(intent, lease_until=until)
+
+    async def _learn(self, handed: HandedOver) -> None:
+        if handed.throttled_for is None:
+            return
+        directory = await self._configuration.current()
+        number_id: UUID = handed.intent.passed.number_id
+        self._paces.throttle(number_id, time.monotonic(), handed.throttled_for, directory)

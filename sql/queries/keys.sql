@@ -1,0 +1,39 @@
+-- API keys: rows of the account's bucket, because revoking one must work in an emergency.
+
+-- name: add
+-- $1 bucket $2 id $3 account $4 name $5 secret's hash $6 scopes $7 now $8 expires at $9 event id
+with k as (
+    insert into api_key (bucket, id, account_id, name, secret_hash, scopes, created_at, expires_at)
+    values ($1::smallint, $2::uuid, $3::uuid, $4::text, $5::bytea, $6::text[], $7::timestamptz, $8::timestamptz)
+        on conflict (bucket, id) do nothing
+    returning account_id
+)
+insert into event (bucket, id, account_id, type, at)
+select $1::smallint, $9::uuid, k.account_id, 'key.created', $7::timestamptz from k;
+
+-- name: read
+-- $1 bucket $2 id
+select id, account_id, secret_hash, scopes, expires_at, revoked_at, last_used_at
+  from api_key where bucket = $1::smallint and id = $2::uuid;
+
+-- name: used
+-- $1 bucket $2 id $3 now $4 a minute ago. Written at most once a minute
+update api_key set last_used_at = $3::timestamptz
+ where bucket = $1::smallint and id = $2::uuid and (last_used_at is null or last_used_at <= $4::timestamptz);
+
+-- name: list
+-- $1 bucket $2 account. Never the secret
+select id, name, scopes, created_at, expires_at, revoked_at, last_used_at
+  from api_key where bucket = $1::smallint and account_id = $2::uuid order by id;
+
+-- name: revoke
+-- $1 bucket $2 account $3 id $4 now $5 event id
+with k as (
+    update api_key set revoked_at = $4::timestamptz
+     where bucket = $1::smallint and account_id = $2::uuid and id = $3::uuid and revoked_at is null
+    returning account_id
+), e as (
+    insert into event (bucket, id, account_id, type, at)
+    select $1::smallint, $5::uuid, k.account_id, 'key.revoked', $4::timestamptz from k
+)
+select account_id from k;

@@ -1,0 +1,276 @@
+-- Sending: what is due, the guarded door, the mark, and the search for the fate of ambiguous sends.
+
+-- name: due
+-- $1 bucket $2 now $3 limit $4 numbers that must wait. Heads of legs only; no lock, for the door is the claim
+select o.message_id, o.number_id, o.segments
+  from outbox o
+ where o.bucket = $1::smallint and o.phase = 'queued' and o.due_at <= $2::timestamptz
+   and o.number_id <> all ($4::uuid[])
+   and not exists (select 1 from outbox e
+                    where e.bucket = $1::smallint and e.phase in ('queued', 'sending') and e.session_id = o.session_id
+                      and e.to_participant = o.to_participant and e.leg_no < o.leg_no)
+ order by o.due_at, o.message_id
+ limit $3;
+
+-- name: next_due
+-- $1 bucket. When the next queued row is due, if any
+select min(o.due_at) from outbox o where o.bucket = $1::smallint and o.phase = 'queued';
+
+-- name: door
+-- $1 bucket $2 now $3 lease epoch | $4 message ids $5 attempt ids $6 event ids (used when refused or expired).
+-- The one way out: locks everything that could forbid the send and commits the attempt
+with lease_held as materialized (
+    select epoch from lease
+     where bucket = $1::smallint and name = 'send' and epoch = $3::bigint and until > $2::timestamptz for share
+), o as materialized (
+    select message_id, account_id, session_id, to_participant, party_index, kind, number_id, segments, sealed_phone,
+           sealed_text, transit_id, deadline_at
+      from outbox
+     where bucket = $1::smallint and message_id = any ($4::uuid[]) and exists (select 1 from lease_held)
+), s as materialized (
+    select id, status, expires_at from session
+     where bucket = $1::smallint and id = any (array(select session_id from o where session_id is not null))
+     order by id for share
+), pa as materialized (
+    select id, status from participant
+     where bucket = $1::smallint and id = any (array(select to_participant from o where to_participant is not null))
+       and (select count(*) from s) >= 0
+     order by id for share
+), pe as materialized (
+    select party_index, opted_out from person
+     where bucket = $1::smallint and party_index = any (array(select party_index from o))
+       and (select count(*) from pa) >= 0
+     order by party_index for share
+), m_locked as materialized (
+    select id from message
+     where bucket = $1::smallint and id = any ($4::uuid[]) and state = 'queued' and (select count(*) from pe) >= 0
+     order by id for no key update
+), verdict as materialized (
+    select o.message_id,
+           case when o.kind in ('relay', 'platform') and s.status is distinct from 'open' then 'session_closed'
+                when o.kind in ('relay', 'platform') and s.expires_at <= $2::timestamptz then 'session_expired'
+                when o.kind in ('relay', 'platform') and pa.status is distinct from 'live' then 'participant_replaced'
+                when o.kind <> 'stop_reply' and pe.opted_out is distinct from false then 'opted_out'
+                when o.deadline_at <= $2::timestamptz then 'deadline' end as reason
+      from m_locked l
+      join o on o.message_id = l.id
+      left join s on s.id = o.session_id
+      left join pa on pa.id = o.to_participant
+      left join pe on pe.party_index = o.party_index
+), m as (
+    update message set state = case when v.reason is null then 'sending' when v.reason = 'deadline' then 'expired'
+                                    else 'refused' end,
+                       reason = v.reason, attempts = message.attempts + (v.reason is null)::int, changed_at = $2::timestamptz
+      from verdict v
+     where message.bucket = $1::smallint and message.id = v.message_id and message.state = 'queued'
+    returning message.id, message.account_id, message.session_id, message.to_participant, message.state, message.reason,
+              message.attempts
+), want as (
+    select w.message_id, w.attempt_id, w.event_id
+      from unnest($4::uuid[], $5::uuid[], $6::uuid[]) as w(message_id, attempt_id, event_id)
+), a as (
+    insert into attempt (bucket, id, message_id, n, epoch, begun_at)
+    select $1::smallint, w.attempt_id, m.id, m.attempts, $3::bigint, $2::timestamptz
+      from m join want w on w.message_id = m.id
+     where m.state = 'sending'
+), gone as (
+    delete from outbox using m where outbox.bucket = $1::smallint and outbox.message_id = m.id and m.state <> 'sending'
+), begun as (
+    update outbox set phase = 'sending'
+      from m where outbox.bucket = $1::smallint and outbox.message_id = m.id and m.state = 'sending'
+), e as (
+    insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, reason, at)
+    select $1::smallint, w.event_id, m.account_id, 'message.' || m.state, m.session_id, m.to_participant, m.id, m.reason,
+           $2::timestamptz
+      from m join want w on w.message_id = m.id
+     where m.state <> 'sending'
+)
+select m.id as message_id, m.state, m.reason, m.attempts, w.attempt_id, o.account_id, o.kind, o.number_id, o.party_index,
+       o.segments, o.sealed_phone, o.sealed_text, o.transit_id
+  from m join want w on w.message_id = m.id join o on o.message_id = m.id;
+
+-- name: mark
+-- $1 bucket $2 now | $3 attempt ids $4 message ids $5 outcomes $6 reasons $7 due $8 event ids | $9 states before accepted
+-- $10 states before refused. Written by attempt id whoever holds the lease, for its answer is true; only the newest attempt
+-- of a message may do more than accept
+with w as materialized (
+    select u.attempt_id, u.message_id, u.outcome, u.reason, u.due_at, u.event_id
+      from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::uuid[])
+        as u(attempt_id, message_id, outcome, reason, due_at, event_id)
+), m_locked as materialized (
+    select id, state, attempts from message
+     where bucket = $1::smallint and id = any ($4::uuid[])
+     order by id for no key update
+), a as (
+    update attempt set outcome = w.outcome, ended_at = $2::timestamptz
+      from w join m_locked l on l.id = w.message_id
+     where attempt.bucket = $1::smallint and attempt.id = w.attempt_id
+       and (attempt.outcome is null or attempt.outcome = 'ambiguous')
+    returning attempt.message_id, attempt.n, w.outcome, w.reason, w.due_at, w.event_id
+), v as materialized (
+    select a.message_id, a.reason, a.due_at, a.event_id,
+           case when a.outcome = 'accepted' and l.state = any ($9::text[]) then 'accepted'
+                when a.outcome = 'refused' and l.state = any ($10::text[]) and a.n = l.attempts then 'refused'
+                when a.outcome in ('not_sent', 'not_begun') and l.state = 'sending' and a.n = l.attempts then 'queued'
+           end as state,
+           a.outcome = 'ambiguous' and l.state = 'sending' and a.n = l.attempts as unresolved
+      from a join m_locked l on l.id = a.message_id
+), m as (
+    update message set state = v.state, reason = case v.state when 'refused' then v.reason end, changed_at = $2::timestamptz,
+                       accepted_at = case v.state when 'accepted' then $2::timestamptz end
+      from v
+     where message.bucket = $1::smallint and message.id = v.message_id and v.state is not null
+    returning message.id, message.account_id, message.session_id, message.to_participant, message.state, message.reason,
+              v.event_id
+), gone as (
+    delete from outbox using v
+     where outbox.bucket = $1::smallint and outbox.message_id = v.message_id and v.state in ('accepted', 'refused')
+), again as (
+    update outbox set phase = case when v.unresolved then 'unresolved' else 'queued' end,
+                      due_at = coalesce(v.due_at, $2::timestamptz), asked = 0
+      from v
+     where outbox.bucket = $1::smallint and outbox.message_id = v.message_id and (v.unresolved or v.state = 'queued')
+), e as (
+    insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, reason, at)
+    select $1::smallint, m.event_id, m.account_id, 'message.' || m.state, m.session_id, m.to_participant, m.id, m.reason,
+           $2::timestamptz
+      from m
+     where m.state <> 'queued'
+)
+select m.id, m.state from m;
+
+-- name: receipt
+-- $1 bucket $2 now | $3 message ids (one each) $4 attempt ids $5 words: accepted, delivered, undelivered $6 reasons
+-- $7 event ids | $8 states before accepted $9 states before delivered. It proves that the attempt was accepted
+with w as materialized (
+    select u.message_id, u.attempt_id, u.word, u.reason, u.event_id
+      from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[])
+        as u(message_id, attempt_id, word, reason, event_id)
+), m_locked as materialized (
+    select id, state from message
+     where bucket = $1::smallint and id = any ($3::uuid[])
+     order by id for no key update
+), v as materialized (
+    select w.message_id, w.word, w.reason, w.event_id
+      from w join m_locked l on l.id = w.message_id
+      join attempt a on a.bucket = $1::smallint and a.id = w.attempt_id and a.message_id = w.message_id
+     where l.state = any (case w.word when 'accepted' then $8::text[] else $9::text[] end)
+), m as (
+    update message set state = v.word, reason = case v.word when 'undelivered' then coalesce(v.reason, 'unknown') end,
+                       changed_at = $2::timestamptz, accepted_at = coalesce(message.accepted_at, $2::timestamptz),
+                       delivered_at = case v.word when 'delivered' then $2::timestamptz end
+      from v
+     where message.bucket = $1::smallint and message.id = v.message_id
+    returning message.id, message.account_id, message.session_id, message.to_participant, message.state, message.reason,
+              v.event_id
+), a as (
+    update attempt set outcome = 'accepted', ended_at = coalesce(attempt.ended_at, $2::timestamptz)
+      from w join m_locked l on l.id = w.message_id
+     where attempt.bucket = $1::smallint and attempt.id = w.attempt_id and attempt.message_id = w.message_id
+       and (attempt.outcome is null or attempt.outcome = 'ambiguous')
+), gone as (
+    delete from outbox using v where outbox.bucket = $1::smallint and outbox.message_id = v.message_id
+), e as (
+    insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, reason, at)
+    select $1::smallint, m.event_id, m.account_id, 'message.' || m.state, m.session_id, m.to_participant, m.id, m.reason,
+           $2::timestamptz
+      from m
+)
+select m.id, m.state from m;
+
+-- name: abandoned
+-- $1 bucket $2 my epoch $3 begun before $4 limit. Sends whose process is gone, or that nobody has heard of for too long
+select o.message_id, a.id as attempt_id
+  from outbox o
+  join attempt a on a.bucket = $1::smallint and a.message_id = o.message_id and a.outcome is null
+ where o.bucket = $1::smallint and o.phase = 'sending' and (a.epoch < $2::bigint or a.begun_at < $3::timestamptz)
+ order by o.message_id
+ limit $4;
+
+-- name: unresolved
+-- $1 bucket $2 now $3 limit. Ambiguous sends whose next look is due; rivals: other texts to the same person at the time
+select o.message_id, o.account_id, o.number_id, o.asked, o.sealed_phone, o.sealed_text, o.transit_id,
+       a.id as attempt_id, a.begun_at, a.ended_at,
+       (select count(*) from message r
+         where r.bucket = $1::smallint and r.session_id = o.session_id and r.to_participant = o.to_participant
+           and r.id <> o.message_id and r.accepted_at between a.begun_at - interval '10 s' and a.ended_at + interval '10 s'
+       )::int as rivals
+  from outbox o
+  join attempt a on a.bucket = $1::smallint and a.message_id = o.message_id
+   and a.n = (select max(l.n) from attempt l where l.bucket = $1::smallint and l.message_id = o.message_id)
+ where o.bucket = $1::smallint and o.phase = 'unresolved' and o.due_at <= $2::timestamptz
+ order by o.due_at
+ limit $3;
+
+-- name: asked
+-- $1 bucket $2 message id $3 asked before $4 next look. The provider was asked and did not know
+update outbox set asked = $3::smallint + 1, due_at = $4::timestamptz
+ where bucket = $1::smallint and message_id = $2::uuid and phase = 'unresolved' and asked = $3::smallint;
+
+-- name: lock_for_parking
+-- $1 bucket $2 message id. Is its session open? Locks the session first, as everything does
+select s.status from session s
+ where s.bucket = $1::smallint
+   and s.id = (select o.session_id from outbox o where o.bucket = $1::smallint and o.message_id = $2::uuid)
+   for share;
+
+-- name: park
+-- $1 bucket $2 now $3 message id $4 event id $5 deadline $6 keep the sealed text. Given up: it may have been sent
+with m as (
+    update message set state = 'parked', reason = 'ambiguous', changed_at = $2::timestamptz
+     where bucket = $1::smallint and id = $3::uuid and state = 'sending'
+    returning id, account_id, session_id, to_participant
+), kept as (
+    update outbox set phase = 'parked', deadline_at = $5::timestamptz, due_at = $5::timestamptz
+      from m where outbox.bucket = $1::smallint and outbox.message_id = m.id and outbox.phase = 'unresolved' and $6::boolean
+), gone as (
+    delete from outbox using m where outbox.bucket = $1::smallint and outbox.message_id = m.id and not $6::boolean
+), e as (
+    insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, reason, at)
+    select $1::smallint, $4::uuid, m.account_id, 'message.parked', m.session_id, m.to_participant, m.id, 'ambiguous',
+           $2::timestamptz
+      from m
+)
+select id from m;
+
+-- name: send_again
+-- $1 bucket $2 now $3 message id. The account prefers a duplicate to a loss, or a duplicate is harmless here
+with m as (
+    update message set state = 'queued', changed_at = $2::timestamptz
+     where bucket = $1::smallint and id = $3::uuid and state = 'sending'
+    returning id
+)
+update outbox set phase = 'queued', due_at = $2::timestamptz
+  from m where outbox.bucket = $1::smallint and outbox.message_id = m.id and outbox.phase = 'unresolved';
+
+-- name: overdue
+-- $1 bucket $2 now $3 limit. Queued or parked, and worth nothing to anybody any more
+select o.message_id from outbox o
+ where o.bucket = $1::smallint and o.phase in ('queued', 'parked') and o.deadline_at <= $2::timestamptz
+ order by o.deadline_at
+ limit $3;
+
+-- name: expire
+-- $1 bucket $2 now | $3 message ids $4 event ids | $5 states before expired
+with m_locked as materialized (
+    select id from message
+     where bucket = $1::smallint and id = any ($3::uuid[]) and state = any ($5::text[])
+     order by id for no key update
+), m as (
+    update message set state = 'expired', reason = 'deadline', changed_at = $2::timestamptz
+      from m_locked l join unnest($3::uuid[], $4::uuid[]) as u(id, event_id) on u.id = l.id
+     where message.bucket = $1::smallint and message.id = l.id
+    returning message.id, message.account_id, message.session_id, message.to_participant, u.event_id
+), gone as (
+    delete from outbox using m where outbox.bucket = $1::smallint and outbox.message_id = m.id
+), e as (
+    insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, reason, at)
+    select $1::smallint, m.event_id, m.account_id, 'message.expired', m.session_id, m.to_participant, m.id, 'deadline',
+           $2::timestamptz
+      from m
+)
+select m.id from m;
+
+-- name: depth
+-- $1 bucket. How many rows wait in each phase, and since when the oldest one does: for the metrics
+select o.phase, count(*) as rows, min(o.arrived_at) as oldest from outbox o where o.bucket = $1::smallint group by o.phase;

@@ -1,0 +1,72 @@
+"""One PostgreSQL server for the whole run, a fresh database from a migrated template for every test that asks for one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from relay.storage import database, migrate
+from relay.storage.database import Database
+from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
+
+_TEMPLATE = "relay_template"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A running server, durable as in production."""
+    binaries = find_binaries(Path(os.environ["RELAY_PG_BIN"]) if "RELAY_PG_BIN" in os.environ else None)
+    with start_embedded(tmp_path_factory.mktemp("postgres"), binaries=binaries) as server:
+        yield server
+
+
+def in_database(dsn: str, name: str) -> str:
+    """The same server, another database."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+@pytest.fixture(scope="session")
+def template(pg_server: EmbeddedServer) -> str:
+    """The name of a migrated, empty database."""
+
+    async def make() -> None:
+        await _execute(pg_server.dsn, f"create database {_TEMPLATE}")
+        db = await database.connect(in_database(pg_server.dsn, _TEMPLATE), connections=4)
+        await migrate.migrate(db)
+        await db.close()
+
+    asyncio.run(make())
+    return _TEMPLATE
+
+
+@pytest.fixture
+def dsn(pg_server: EmbeddedServer, template: str) -> Iterator[str]:
+    """A fresh migrated database."""
+    name = f"relay_test_{next(_numbers)}"
+    asyncio.run(_execute(pg_server.dsn, f"create database {name} template {template}"))
+    yield in_database(pg_server.dsn, name)
+    asyncio.run(_execute(pg_server.dsn, f"drop database {name} with (force)"))
+
+
+@pytest.fixture
+async def db(dsn: str) -> AsyncIterator[Database]:
+    """A pool of connections to a fresh migrated database."""
+    opened = await database.connect(dsn, connections=40)
+    yield opened
+    await opened.close()
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

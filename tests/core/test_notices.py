@@ -1,0 +1,133 @@
+"""Notices: something to say in every language, with the words that must be in it and nothing that must not."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+
+import pytest
+
+from relay.core.keywords import Keyword, keyword
+from relay.core.notices import DEFAULT_LANGUAGE, LANGUAGES, Phrase, say
+from relay.core.routing import Notice
+from relay.core.segments import segments
+
+EVERYTHING = [(str(phrase), language) for phrase, language in product(Phrase, sorted(LANGUAGES))]
+PROGRAMME, CONTACT = "Rides", "help@rides.example"
+# What would tell a sender something about the other person: that they opted out, blocked, have no phone that is on.
+TELLTALES = re.compile(r"block|opt|stop|abgemeldet|bloque|spärr|unsubscri|switched off|invalid", re.IGNORECASE)
+
+
+def said(phrase: str, language: str, **own_words: str) -> str:
+    """What a person reads."""
+    return say(Phrase(phrase), language=language, own_words=own_words, programme=PROGRAMME, contact=CONTACT)
+
+
+def test_five_languages_are_spoken_when_nobody_adds_one() -> None:
+    assert {"en", "de", "es", "fr", "sv"} == LANGUAGES
+    assert DEFAULT_LANGUAGE in LANGUAGES
+
+
+@pytest.mark.parametrize(("phrase", "language"), EVERYTHING)
+def test_a_whole_sentence_is_said_when_any_phrase_is_asked_for(phrase: str, language: str) -> None:
+    words = said(phrase, language)
+
+    assert words == words.strip()
+    assert words.endswith(".")
+    assert not re.search(r"[{}\n]|  |\.\.", words)
+
+
+@pytest.mark.parametrize(("phrase", "language"), EVERYTHING)
+def test_nothing_gapes_when_an_account_has_neither_name_nor_contact(phrase: str, language: str) -> None:
+    words = say(Phrase(phrase), language=language, own_words={})
+
+    assert words == words.strip()
+    assert not re.search(r"[{}\n]|  |\.\.|^[:.]", words)
+
+
+@pytest.mark.parametrize(("phrase", "language"), EVERYTHING)
+def test_a_phrase_is_short_when_it_is_sent(phrase: str, language: str) -> None:
+    """Each segment is billed, and answers are sent unasked."""
+    assert segments(said(phrase, language)).count <= 3
+
+
+@pytest.mark.parametrize(("phrase", "other"), [(p, q) for p, q in product(Phrase, Phrase) if p < q])
+def test_two_phrases_differ_when_they_mean_different_things(phrase: Phrase, other: Phrase) -> None:
+    for language in LANGUAGES:
+        assert said(phrase, language) != said(other, language)
+
+
+@pytest.mark.parametrize("phrase", Phrase)
+def test_each_language_has_its_own_words_when_a_phrase_is_translated(phrase: Phrase) -> None:
+    assert len({said(phrase, language) for language in LANGUAGES}) == len(LANGUAGES)
+
+
+@pytest.mark.parametrize("notice", Notice)
+def test_a_phrase_exists_when_a_notice_does(notice: Notice) -> None:
+    assert Phrase(notice.value).value == notice.value
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_help_names_programme_and_contact_and_the_way_out_when_asked(language: str) -> None:
+    """The three things that CTIA's principles want in the answer to HELP."""
+    words = said("help", language)
+
+    assert words.startswith(f"{PROGRAMME}: ")
+    assert f"{CONTACT}. " in words
+    assert Keyword.STOP in keywords_in(words)
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_the_confirmation_tells_the_way_back_when_somebody_stopped(language: str) -> None:
+    assert keywords_in(said("stopped", language)) == {Keyword.START}
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_nothing_is_told_about_the_other_person_when_a_text_was_not_delivered(language: str) -> None:
+    words = said("undeliverable", language)
+
+    assert not TELLTALES.search(words)
+    assert PROGRAMME not in words
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_no_answer_is_taken_for_a_keyword_when_it_comes_back(language: str) -> None:
+    """Two relays that text each other must not opt one another out."""
+    assert [phrase for phrase in Phrase if keyword(said(phrase, language))] == []
+
+
+@pytest.mark.parametrize("phrase", Phrase)
+def test_the_accounts_own_words_are_said_when_it_has_some(phrase: Phrase) -> None:
+    own = {phrase.value: "{programme}Our own words. {contact}"}
+
+    assert said(phrase, "de", **own) == f"{PROGRAMME}: Our own words. {CONTACT}."
+    assert say(phrase, language="xx", own_words=own) == "Our own words."
+
+
+@pytest.mark.parametrize("phrase", Phrase)
+def test_only_that_phrase_changes_when_an_account_words_one(phrase: Phrase) -> None:
+    for other in set(Phrase) - {phrase}:
+        assert said(other, "sv", **{phrase.value: "Our own words."}) == said(other, "sv")
+
+
+@pytest.mark.parametrize("phrase", Phrase)
+def test_the_usual_words_are_said_when_an_accounts_own_are_empty(phrase: Phrase) -> None:
+    assert said(phrase, "fr", **{phrase.value: ""}) == said(phrase, "fr")
+
+
+@pytest.mark.parametrize("language", ["", "xx", "EN", "en-GB", "\N{NO ENTRY SIGN}"])
+def test_english_is_said_when_the_language_is_not_known(language: str) -> None:
+    assert said("ended", language) == said("ended", "en")
+
+
+def test_braces_are_left_alone_when_own_words_hold_others() -> None:
+    """Own words are not a format string: nothing in them may raise, or reach into objects."""
+    own = "{0} {} {programme.__class__} {phone} 100% {"
+
+    assert said("ended", "en", ended=own) == own
+
+
+def keywords_in(words: str) -> set[Keyword]:
+    """What the words in capitals would do if they were sent back."""
+    found = (keyword(word) for word in re.findall(r"\b[A-Z]{4,}\b", words))
+    return {meaning for meaning in found if meaning}
