@@ -20,6 +20,7 @@ from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.ambiguity import Ambiguity
 from relay.services.connections import Connections
+from relay.services.depths import Depths
 from relay.services.expiry import Expiry
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
@@ -41,7 +42,7 @@ from relay.vault.vault import Vault, open_vault
 from relay.worker.leases import Leases
 from relay.worker.sender import Sender, SenderSettings
 from relay.worker.upkeep import Step, Upkeep
-from relay.worker.wakeup import CHANNEL, Wakeup
+from relay.worker.wakeup import Wakeup
 
 PROVIDERS: tuple[Adapter, ...] = (twilio.ADAPTER,)
 
@@ -70,6 +71,7 @@ class Relay:
     sending: Sending
     ambiguity: Ambiguity
     expiry: Expiry
+    depths: Depths
     wakeup: Wakeup
 
 
@@ -100,8 +102,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
     optouts = OptOuts(db, config, vault, adapters)
 
     async def queued(bucket: int) -> None:
-        wakeup.now(bucket)
-        await db.notify(CHANNEL, str(bucket))
+        await wakeup.hint(bucket, db)
 
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
@@ -125,6 +126,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls),
         expiry=Expiry(db),
+        depths=Depths(db),
         wakeup=wakeup,
     )
 
@@ -153,6 +155,7 @@ async def working(relay: Relay) -> AsyncIterator[Leases]:
     leases = Leases(
         relay.database, relay.configuration, lasting=timedelta(seconds=settings.lease), taken=relay.wakeup.now
     )
+    relay.wakeup.served_here = lambda bucket: leases.get(bucket) is not None
     sender_settings = SenderSettings(settings.sockets, settings.busy_poll, settings.idle_poll)
     sender = Sender(
         relay.database,
@@ -193,6 +196,7 @@ def _steps(relay: Relay) -> list[Step]:
         Step("look_for_ambiguous", often, lambda lease: ambiguity.look(lease.bucket)),
         Step("finish_opt_outs", often, lambda lease: relay.optouts.finish_old(lease.bucket, older_than=5.0)),
         Step("prepare_pools", often, lambda lease: relay.pools.prepare_left(lease.bucket)),
+        Step("measure", often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", now_and_then, lambda lease: relay.idempotency.forget(lease.bucket)),
         Step("forget_answers", now_and_then, lambda lease: expiry.forget_answers(lease.bucket)),
     ]

@@ -11,6 +11,7 @@ from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
 from relay.core.model import GeoMatch
 
 LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
+LONGEST_NAME = 64  # characters
 
 
 def _one_line(value: str) -> str:
@@ -27,7 +28,7 @@ def _text(value: str) -> str:
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_one_line)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line)]
 Label = Annotated[str, Field(max_length=32), AfterValidator(_one_line)]
 Short = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_text)]

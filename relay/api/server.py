@@ -89,6 +89,7 @@ async def serving(app: Any, listener: socket.socket) -> AsyncIterator[None]:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         date_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,

@@ -7,7 +7,7 @@ from typing import Any
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
 from relay.api.messages import message_json
-from relay.api.schemas import EmptyBody, SessionBody, SessionChangeBody, TextBody, written
+from relay.api.schemas import LONGEST_NAME, EmptyBody, SessionBody, SessionChangeBody, TextBody, written
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
@@ -105,13 +105,16 @@ async def _filter(call: Call) -> SessionFilter:
     status = call.query.get("status")
     if status not in (None, "open", "closed"):
         raise InvalidInput(Problem("status", "invalid", "must be open or closed"))
+    name = call.query.get("unique_name")
+    if name is not None and not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
+        raise InvalidInput(Problem("unique_name", "invalid", "must be a name that a session could have"))
     pool_id = None
     if "pool" in call.query:
         try:
             pool_id = (await call.services.pools.find(call.account, call.query["pool"])).id
         except NotFound:
             raise InvalidInput(Problem("pool", "unknown_pool", "must be the name or id of a pool")) from None
-    return SessionFilter(status, call.query.get("unique_name"), pool_id)
+    return SessionFilter(status, name, pool_id)
 
 
 def session_json(view: SessionView) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from relay.cli import schema, serve
+from relay.cli import accounts, connections, doctor, keyring, keys, numbers, pools, schema, serve
 
 app = typer.Typer(
     name="relay",
@@ -16,6 +16,13 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("worker")(serve.worker)
 app.command("migrate")(schema.command)
+app.command("doctor")(doctor.command)
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(keys.app, name="keys")
+app.add_typer(connections.app, name="connections")
+app.add_typer(pools.app, name="pools")
+app.add_typer(numbers.app, name="numbers")
+app.add_typer(keyring.app, name="keyring")
 
 
 def main() -> None:

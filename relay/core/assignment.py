@@ -48,7 +48,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for one participant. ``chance`` is any whole number: where the probe starts."""
+    """What is asked for one participant. ``chance`` is any whole number: it picks among equals."""
 
     country: str
     area_code: str
@@ -97,12 +97,13 @@ def _near(numbers: Sequence[PoolNumber], wish: Wish) -> Sequence[PoolNumber] | N
 
 
 def _probe(ready: Sequence[PoolNumber], taken: Set[UUID], wish: Wish) -> UUID | None:
-    """The nearest free number, from a random place on: chance spreads the load, the full circle makes it exact."""
-    start = wish.chance % len(ready)
-    circle = [*ready[start:], *ready[:start]]
-    free = [n for n in circle if n.id not in taken]
-    best = min(free, key=lambda n: _distance(n, wish), default=None)
-    return best.id if best else None
+    """Any of the nearest free numbers: chance spreads the load evenly, also over the few of one area code."""
+    free = [n for n in ready if n.id not in taken]
+    if not free:
+        return None
+    nearest = min(_distance(n, wish) for n in free)
+    candidates = [n for n in free if _distance(n, wish) == nearest]
+    return candidates[wish.chance % len(candidates)].id
 
 
 def _distance(number: PoolNumber, wish: Wish) -> int:

@@ -77,7 +77,7 @@ def fixed_bucket(entropy: bytes) -> int:
 
 
 def public(kind: IdKind, row_id: UUID) -> str:
-    """The id as the world sees it, such as ``ses_06ghy...``."""
+    """The id as the world sees it, such as ``ses_agpky...``."""
     return f"{kind}_{base64.b32encode(row_id.bytes).decode().rstrip('=').lower()}"
 
 

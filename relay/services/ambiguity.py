@@ -110,10 +110,13 @@ class Ambiguity:
         async def work(tx: Transaction) -> None:
             is_open = await outbox.its_session_is_open(tx, one.message_id)
             if when_given_up(policy, session_open=is_open, has_send_key=has_send_key) is GivenUp.RESEND:
-                await outbox.send_again(tx, one.message_id)
+                await outbox.send_again(tx, one.message_id, one.attempt_id)
                 return
             deadline = tx.now + delivery.MAY_STAND_PARKED
-            if await outbox.park_ambiguous(tx, one.message_id, deadline=deadline, keep_text=is_open):
+            parked = await outbox.park_ambiguous(
+                tx, one.message_id, one.attempt_id, deadline=deadline, keep_text=is_open
+            )
+            if parked:
                 logs.note("parked", message=public(IdKind.MESSAGE, one.message_id), reason="ambiguous")
 
         await self.database.run(work)

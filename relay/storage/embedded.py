@@ -72,14 +72,11 @@ class EmbeddedServer:
         self.pid = process.pid
         self.log = log
         self._process = process
-        self._sockets = sockets
         self._held = held
 
     def stop(self) -> None:
         """End every connection, write everything down, wait until the server is gone. Harmless when it is already."""
         end(self._process)
-        with suppress(OSError):  # what a crash left in it is for the next start to clear away
-            self._sockets.rmdir()
         self._held.close()
 
     def kill(self, signal_number: int = signal.SIGKILL) -> None:
@@ -122,6 +119,7 @@ def start_embedded(
         launch = Launch(binaries=binaries, run_as=run_as, log=log, lock=lock)
         _prepare_cluster(data_dir / "postgres", launch)
         sockets = _prepare_sockets(data_dir, run_as, runtime_dir=runtime_dir)
+        held.callback(_remove_if_empty, sockets)
         _forget_dead_server(data_dir / "postgres", sockets, lock=lock)
         process = _start_server(data_dir / "postgres", launch, sockets=sockets, settings=settings or {})
         return EmbeddedServer(process, sockets=sockets, log=data_dir / "postgres.log", held=held.pop_all())
@@ -255,6 +253,11 @@ def _prepare_sockets(data_dir: Path, run_as: RunAs, *, runtime_dir: Path | None)
             "find out who made it, and remove it."
         )
     return folder
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # what a crash leaves in it is for the next server to clear away
+        folder.rmdir()
 
 
 def _socket_in(folder: Path) -> Path:

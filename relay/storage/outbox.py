@@ -170,14 +170,18 @@ async def its_session_is_open(tx: Transaction, message_id: UUID) -> bool:
     return bool(status == "open")
 
 
-async def park_ambiguous(tx: Transaction, message_id: UUID, *, deadline: datetime, keep_text: bool) -> bool:
+async def park_ambiguous(
+    tx: Transaction, message_id: UUID, attempt_id: UUID, *, deadline: datetime, keep_text: bool
+) -> bool:
+    """Give up looking for the fate of an attempt; False when that is known by now, or another attempt has begun."""
     bucket = bucket_of(message_id)
-    args = (bucket, tx.now, message_id, tx.new_id(bucket), deadline, keep_text)
+    args = (bucket, tx.now, message_id, attempt_id, tx.new_id(bucket), deadline, keep_text)
     return await tx.fetchval(_SQL["park"], *args) is not None
 
 
-async def send_again(tx: Transaction, message_id: UUID) -> None:
-    await tx.execute(_SQL["send_again"], bucket_of(message_id), tx.now, message_id)
+async def send_again(tx: Transaction, message_id: UUID, attempt_id: UUID) -> None:
+    """Queue a text once more whose attempt nobody could explain; nothing, where ``park_ambiguous`` would say False."""
+    await tx.execute(_SQL["send_again"], bucket_of(message_id), tx.now, message_id, attempt_id)
 
 
 async def overdue(tx: Transaction, bucket: int, *, limit: int) -> list[UUID]:

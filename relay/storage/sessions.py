@@ -244,7 +244,7 @@ async def free_cooled(tx: Transaction, bucket: int, *, limit: int) -> int:
     rows = await tx.fetch(_SQL["cooled"], bucket, tx.now, limit)
     if rows:
         rows.sort(key=lambda r: (r["number_id"], r["party_index"]))
-        columns = [[row[name] for row in rows] for name in ("number_id", "party_index", "participant_id")]
+        columns = [[row[name] for row in rows] for name in ("number_id", "party_index")]
         await tx.execute(_SQL["free"], bucket, tx.now, *columns)
     return len(rows)
 

@@ -26,7 +26,8 @@ from relay.worker.legs import Paces, pick
 from relay.worker.wakeup import Wakeup
 
 _LOOK = 200  # due texts read at a time
-_SHORTEST_PAUSE = 0.005  # seconds between two looks into one bucket that nobody asked for
+_SHORTEST_PAUSE = 0.02  # seconds between two looks into one bucket that nobody asked for
+_GATHER = 0.005  # seconds in which several wishes for another look become one
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Sender:
             self._serving.discard(bucket)
             if bucket in self._again:
                 self._again.discard(bucket)
-                self._wakeup.now(bucket)
+                self._wakeup.at(bucket, time.monotonic() + _GATHER)
 
     async def _turn(self, bucket: int) -> None:
         """Send what may leave this bucket now, and plan the next look."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 
 from relay import logs
 from relay.core.errors import StorageUnavailable
@@ -20,8 +21,16 @@ class Wakeup:
     """The times at which buckets want to be looked at (monotonic)."""
 
     def __init__(self) -> None:
+        self.served_here: Callable[[int], bool] = lambda _: False
         self._at: dict[int, float] = {}
         self._changed = asyncio.Event()
+
+    async def hint(self, bucket: int, database: Database) -> None:
+        """There is new work in this bucket: look at once, or tell whichever process owns it."""
+        if self.served_here(bucket):
+            self.now(bucket)
+        else:
+            await database.notify(CHANNEL, str(bucket))
 
     def now(self, bucket: int) -> None:
         """Look into this bucket at once."""

@@ -215,30 +215,38 @@ select s.status from session s
    for share;
 
 -- name: park
--- $1 bucket $2 now $3 message id $4 event id $5 deadline $6 keep the sealed text. Given up: it may have been sent
+-- $1 bucket $2 now $3 message id $4 attempt id $5 event id $6 deadline $7 keep the sealed text. Given up: it may have been
+-- sent. Not when another attempt has begun since this one was looked at
 with m as (
     update message set state = 'parked', reason = 'ambiguous', changed_at = $2::timestamptz
-     where bucket = $1::smallint and id = $3::uuid and state = 'sending'
-    returning id, account_id, session_id, to_participant
+      from attempt a
+     where message.bucket = $1::smallint and message.id = $3::uuid and message.state = 'sending'
+       and a.bucket = $1::smallint and a.id = $4::uuid and a.message_id = message.id and a.n = message.attempts
+       and a.outcome = 'ambiguous'
+    returning message.id, message.account_id, message.session_id, message.to_participant
 ), kept as (
-    update outbox set phase = 'parked', deadline_at = $5::timestamptz, due_at = $5::timestamptz
-      from m where outbox.bucket = $1::smallint and outbox.message_id = m.id and outbox.phase = 'unresolved' and $6::boolean
+    update outbox set phase = 'parked', deadline_at = $6::timestamptz, due_at = $6::timestamptz
+      from m where outbox.bucket = $1::smallint and outbox.message_id = m.id and outbox.phase = 'unresolved' and $7::boolean
 ), gone as (
-    delete from outbox using m where outbox.bucket = $1::smallint and outbox.message_id = m.id and not $6::boolean
+    delete from outbox using m where outbox.bucket = $1::smallint and outbox.message_id = m.id and not $7::boolean
 ), e as (
     insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, reason, at)
-    select $1::smallint, $4::uuid, m.account_id, 'message.parked', m.session_id, m.to_participant, m.id, 'ambiguous',
+    select $1::smallint, $5::uuid, m.account_id, 'message.parked', m.session_id, m.to_participant, m.id, 'ambiguous',
            $2::timestamptz
       from m
 )
 select id from m;
 
 -- name: send_again
--- $1 bucket $2 now $3 message id. The account prefers a duplicate to a loss, or a duplicate is harmless here
+-- $1 bucket $2 now $3 message id $4 attempt id. The account prefers a duplicate to a loss, or a duplicate is harmless here.
+-- Not when another attempt has begun since this one was looked at
 with m as (
     update message set state = 'queued', changed_at = $2::timestamptz
-     where bucket = $1::smallint and id = $3::uuid and state = 'sending'
-    returning id
+      from attempt a
+     where message.bucket = $1::smallint and message.id = $3::uuid and message.state = 'sending'
+       and a.bucket = $1::smallint and a.id = $4::uuid and a.message_id = message.id and a.n = message.attempts
+       and a.outcome = 'ambiguous'
+    returning message.id
 )
 update outbox set phase = 'queued', due_at = $2::timestamptz
   from m where outbox.bucket = $1::smallint and outbox.message_id = m.id and outbox.phase = 'unresolved';

@@ -155,7 +155,7 @@ select number_id, party_index, participant_id from binding
  order by held_until limit $3;
 
 -- name: free
--- $1 bucket $2 now | $3 number ids $4 party indexes $5 participant ids, sorted by number and person. Unless taken again since
+-- $1 bucket $2 now | $3 number ids $4 party indexes, sorted by number and person. Unless taken again since
 with b as (
     delete from binding using unnest($3::uuid[], $4::bytea[]) as u(number_id, party_index)
      where binding.bucket = $1::smallint and binding.number_id = u.number_id and binding.party_index = u.party_index

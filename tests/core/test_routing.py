@@ -110,7 +110,7 @@ def all_facts(draw: st.DrawFn) -> Facts:
     )
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 @given(all_facts())
 def test_a_text_reaches_the_other_live_person_or_nobody_when_anything_comes(facts: Facts) -> None:
     decision = route(facts)
@@ -129,7 +129,7 @@ def test_a_text_reaches_the_other_live_person_or_nobody_when_anything_comes(fact
     assert not facts.from_own_number
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 @given(all_facts())
 def test_a_notice_goes_to_the_sender_or_to_nobody_when_anything_comes(facts: Facts) -> None:
     decision = route(facts)
@@ -139,7 +139,7 @@ def test_a_notice_goes_to_the_sender_or_to_nobody_when_anything_comes(facts: Fac
     assert decision.notice is None or decision.sender is not None
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 @given(all_facts())
 def test_a_text_is_refused_only_for_cause_when_it_could_go(facts: Facts) -> None:
     """The other half of the promise: nothing that may be forwarded is held back."""

@@ -1,79 +1,42 @@
 """A small marketplace in a fresh database: one account, one connection, pools with numbers, people who text.
 
-Everything is real but the provider's socket: ``Carrier`` answers Twilio's requests in memory and remembers what it took.
+Everything is real but the provider's socket, which is ``carrier.Carrier``. Time passes only by ``later``.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from urllib.parse import parse_qs
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 
 from relay.core.ids import Seed
+from relay.core.model import Reason, State
 from relay.core.phone import Phone, parse_number
-from relay.providers.base import InboundText
+from relay.providers.base import InboundText, Receipt, ReceiptWord
 from relay.providers.transport import Transport
 from relay.services.inbound import Taken
 from relay.services.numbers import NumberWanted
-from relay.services.sending import Intent
+from relay.services.sending import HandedOver, Intent
 from relay.services.sessions import PersonWanted, SessionView, SessionWanted
 from relay.settings import Settings
 from relay.storage import leases, outbox
 from relay.storage.configuration import Account, Connection, Pool
 from relay.storage.database import Database
 from relay.vault import keyring
+from relay.vault.tokens import AttemptToken
 from relay.vault.vault import open_vault
 from relay.wiring import Relay, build
+from tests.services.carrier import Carrier, SentText
+from tests.services.people import ALICE, BOB, numbers
 
 ACCOUNT_SID = "AC" + "0" * 31 + "1"
 AUTH_TOKEN = "0123456789abcdef0123456789abcdef"
+CREDENTIALS: Mapping[str, str] = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
 _serial = itertools.count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class SentText:
-    """A text that the carrier accepted."""
-
-    sender: str
-    to: str
-    text: str
-    callback: str
-
-
-@dataclass(slots=True)
-class Carrier:
-    """Answers sends. ``answer`` may be replaced by a test to refuse, fail or hang up."""
-
-    sent: list[SentText] = field(default_factory=list)
-    answer: Callable[[SentText], httpx.Response | None] | None = None
-    listed: list[dict[str, object]] = field(default_factory=list)
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "GET":
-            return answered(200, {"messages": self.listed})
-        form = parse_qs(request.content.decode(), keep_blank_values=True)
-        text = SentText(form["From"][0], form["To"][0], form["Body"][0], form["StatusCallback"][0])
-        special = self.answer(text) if self.answer else None
-        if special is not None:
-            return special
-        self.sent.append(text)
-        return answered(201, {"sid": f"SM{len(self.sent):032x}", "status": "queued"})
-
-
-def answered(status: int, document: object) -> httpx.Response:
-    """A JSON answer whose body is still to be read, as it is over a socket."""
-    return httpx.Response(status, stream=httpx.ByteStream(json.dumps(document).encode()))
-
-
-def refusal(code: int, status: int = 400) -> httpx.Response:
-    """Twilio's way of saying no."""
-    return answered(status, {"code": code, "message": "no", "status": status})
 
 
 @dataclass(slots=True)
@@ -87,22 +50,31 @@ class Rig:
     async def seed(self) -> Seed:
         return Seed(await self.relay.database.now(), next(_serial).to_bytes(10, "big"))
 
-    async def pool(self, name: str, numbers: Sequence[str], *, rate: float = 1000.0) -> Pool:
+    def later(self, **span: float) -> None:
+        """Let time pass, as far as the database is asked."""
+        self.relay.database.clock_offset += timedelta(**span)
+
+    async def pool(self, name: str, rented: Sequence[str], *, rate: float = 1000.0) -> Pool:
         """A ready pool with these numbers."""
         pool = await self.relay.pools.add(self.account, name, await self.seed())
-        for number in numbers:
-            wanted = NumberWanted(parse_number(number), pool, self.connection.id, rate)
-            await self.relay.numbers.add(self.account, wanted, await self.seed())
+        for e164 in rented:
+            await self.rent(pool, e164, rate=rate)
         return pool
 
-    async def session(self, pool: Pool, one: str, other: str, **more: object) -> SessionView:
-        people = (PersonWanted(Phone.parse(one), "one"), PersonWanted(Phone.parse(other), "other"))
-        wanted = SessionWanted(pool=pool, people=people, **more)  # type: ignore[arg-type]  # a test's own words
-        return await self.relay.sessions.open(self.account, wanted, await self.seed())
+    async def rent(self, pool: Pool, e164: str, *, rate: float = 1000.0) -> None:
+        """Put one more number into a pool."""
+        wanted = NumberWanted(parse_number(e164), pool, self.connection.id, rate)
+        await self.relay.numbers.add(self.account, wanted, await self.seed())
+
+    async def session(
+        self, pool: Pool, one: str, other: str, *, seed: Seed | None = None, **more: object
+    ) -> SessionView:
+        wanted = SessionWanted(pool=pool, people=people(one, other), **more)  # type: ignore[arg-type]  # a test's own words
+        return await self.relay.sessions.open(self.account, wanted, seed or await self.seed())
 
     async def text(self, sender: str, number: str, text: str, *, sid: str | None = None, media: int = 0) -> Taken:
         """A person texts a number; returns what became of it at ingest."""
-        inbound = InboundText(sid or f"SM{next(_serial):032x}", sender, number, text, media)
+        inbound = InboundText(sid or new_sid(), sender, number, text, media)
         return await self.relay.inbound.receive(self.connection, inbound)
 
     async def epoch(self, bucket: int) -> int:
@@ -114,38 +86,108 @@ class Rig:
             self.epochs[bucket] = taken
         return self.epochs[bucket]
 
+    async def due(self, bucket: int) -> list[UUID]:
+        """The messages that could leave now."""
+        async with self.relay.database.transaction() as tx:
+            return [d.message_id for d in await outbox.due(tx, bucket, limit=1000, waiting_numbers=[])]
+
     async def begin(self, bucket: int) -> list[Intent]:
         """Take everything that is due through the door."""
-        async with self.relay.database.transaction() as tx:
-            due = await outbox.due(tx, bucket, limit=1000, waiting_numbers=[])
-        return await self.relay.sending.begin(bucket, await self.epoch(bucket), [d.message_id for d in due])
+        return await self.relay.sending.begin(bucket, await self.epoch(bucket), await self.due(bucket))
+
+    async def hand_over(self, bucket: int, intent: Intent) -> HandedOver:
+        """Speak to the carrier and write down what came of it."""
+        handed = await self.relay.sending.hand_over(intent, lease_until=float("inf"))
+        await self.relay.sending.settle(bucket, handed)
+        return handed
 
     async def send_all(self, bucket: int) -> int:
         """Send until nothing is due; returns how many were handed over."""
         count = 0
         while intents := await self.begin(bucket):
             for intent in intents:
-                handed = await self.relay.sending.hand_over(intent, lease_until=float("inf"))
-                await self.relay.sending.settle(bucket, handed)
+                await self.hand_over(bucket, intent)
                 count += 1
         return count
+
+    async def receipt(self, sent: SentText, word: ReceiptWord, reason: Reason | None = None) -> State | None:
+        """The carrier's later word on a text, by the token that it was given."""
+        return await self.relay.receipts.take(self.token(sent), Receipt("SM1", word, reason))
+
+    def token(self, sent: SentText) -> AttemptToken:
+        return self.relay.vault.tokens.read(sent.callback.rsplit("/", 1)[1])
 
     async def rows(self, statement: str, *args: object) -> list[dict[str, object]]:
         """What the database holds, for asserts."""
         async with self.relay.database.transaction() as tx:
             return [dict(row) for row in await tx.fetch(statement, *args)]
 
+    async def value(self, statement: str, *args: object) -> object:
+        """The one value that a statement gives."""
+        async with self.relay.database.transaction() as tx:
+            return await tx.fetchval(statement, *args)
 
-async def make_rig(db: Database, **settings: object) -> Rig:
-    """An account with a connection, in an empty database."""
+    async def states(self, kind: str = "relay") -> list[tuple[object, object]]:
+        """State and reason of every message of a kind, in the order of arrival."""
+        rows = await self.rows("select state, reason from message where kind = $1 order by id", kind)
+        return [(row["state"], row["reason"]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """One open session between two people, to test with."""
+
+    rig: Rig
+    pool: Pool
+    view: SessionView
+    one: str
+    other: str
+
+    @property
+    def id(self) -> UUID:
+        return self.view.session.id
+
+    @property
+    def bucket(self) -> int:
+        return self.pool.bucket
+
+    def proxy(self, slot: int) -> str:
+        """The number that the person in this slot texts."""
+        return proxy_of(self.view, slot)
+
+    async def say(self, text: str, *, slot: int = 1, sid: str | None = None, media: int = 0) -> Taken:
+        """One of the two texts the other."""
+        sender = self.one if slot == 1 else self.other
+        return await self.rig.text(sender, self.proxy(slot), text, sid=sid, media=media)
+
+
+async def start_talk(
+    rig: Rig, *, pool: Pool | None = None, one: str = ALICE, other: str = BOB, seed: Seed | None = None, **more: object
+) -> Talk:
+    """Open a session, in a pool of three numbers unless one is given."""
+    pool = pool or await rig.pool("default", numbers(3))
+    return Talk(rig, pool, await rig.session(pool, one, other, seed=seed, **more), one, other)
+
+
+async def make_rig(db: Database, *, answers: httpx.AsyncBaseTransport | None = None, **settings: object) -> Rig:
+    """An account with a connection, in an empty database. ``answers`` stands in for the whole network."""
     carrier = Carrier()
-    vault = open_vault(keyring.make())
-    relay = build(Settings(**settings), db, vault, Transport(httpx.MockTransport(carrier)))  # type: ignore[arg-type]  # the same
+    transport = Transport(answers or httpx.MockTransport(carrier))
+    chosen = Settings(**settings)  # type: ignore[arg-type]  # pydantic checks them
+    relay = build(chosen, db, open_vault(keyring.make()), transport)
     account = await relay.accounts.add(f"market {next(_serial)}")
-    credentials = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
     seed = Seed(await db.now(), next(_serial).to_bytes(10, "big"))
-    connection = await relay.connections.add(account, "twilio", credentials, seed)
+    connection = await relay.connections.add(account, "twilio", CREDENTIALS, seed)
     return Rig(relay, carrier, account, connection)
+
+
+def people(one: str, other: str) -> tuple[PersonWanted, PersonWanted]:
+    return PersonWanted(Phone.parse(one), "one"), PersonWanted(Phone.parse(other), "other")
+
+
+def new_sid() -> str:
+    """A message id of the carrier's, as never before."""
+    return f"SM{next(_serial):032x}"
 
 
 def proxy_of(view: SessionView, slot: int) -> str:

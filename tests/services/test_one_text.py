@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from relay.services.inbound import Taken
+from tests.services.people import ALICE, BOB, STRANGER
 from tests.services.rig import Rig, proxy_of
 
-ALICE, BOB, STRANGER = "+12025550177", "+12025550188", "+12025550199"
 NUMBERS = ["+12025550100", "+12025550101", "+12025550102"]
 
 

@@ -271,14 +271,16 @@ async def test_log_names_no_statement_when_a_backend_dies_in_it(shared_dir: Path
 
 
 def test_error_shows_the_logs_end_and_frees_the_folder_when_the_server_does_not_start(
-    shared_dir: Path, start: Start
+    shared_dir: Path, start: Start, runtime_dir: Path
 ) -> None:
     with pytest.raises(EmbeddedServerFailed, match="invalid value for parameter") as failure:
         start(shared_dir, settings={"max_connections": "many"})
+    left_behind = list(runtime_dir.iterdir())
     with start(shared_dir, settings={"max_connections": "7"}) as server:
         other_settings = asyncio.run(ask(server, "show max_connections"))
 
     assert "ended with code 1" in failure.value.message
+    assert left_behind == []
     assert other_settings == [("7",)]
 
 

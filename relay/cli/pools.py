@@ -1,0 +1,69 @@
+"""``relay pools``: the numbers that sessions draw from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from relay.api.numbers import pool_json, report_json
+from relay.cli.administration import AsJson, OfAccount, OnlyAccount, accounts_meant, administer, name, new_seed
+from relay.cli.printing import print_facts, print_listing
+from relay.cli.running import say
+from relay.core.errors import NotFound
+from relay.core.ids import IdKind, public
+from relay.services.pools import PoolReport
+from relay.wiring import Relay
+
+app = typer.Typer(help="Pools of numbers.", no_args_is_help=True)
+
+_COLUMNS = ("id", "account", "name", "status", "created_at")
+
+
+@app.command("add")
+def add(account: OfAccount, pool: Annotated[str, typer.Argument(metavar="NAME", callback=name)]) -> None:
+    """Make a pool; its id is printed. Sessions that name no pool draw from the one called default."""
+
+    async def work(relay: Relay) -> None:
+        made = await relay.pools.add(await relay.accounts.by_name(account), pool, await new_seed(relay))
+        typer.echo(public(IdKind.POOL, made.id))
+        say(f"made the pool {pool}; it is empty until `relay numbers add`")
+
+    administer(work)
+
+
+@app.command("list")
+def list_pools(account: OnlyAccount = None, as_json: AsJson = False) -> None:
+    """Pools, and whether sessions may be opened in them."""
+
+    async def work(relay: Relay) -> None:
+        owners = await accounts_meant(relay, account)
+        documents = [{**pool_json(p), "account": o.name} for o in owners for p in await relay.pools.listed(o)]
+        print_listing(documents, columns=_COLUMNS, as_json=as_json)
+
+    administer(work)
+
+
+@app.command("show")
+def show(
+    account: OfAccount, pool: Annotated[str, typer.Argument(metavar="NAME_OR_ID")], as_json: AsJson = False
+) -> None:
+    """How full a pool is."""
+
+    async def work(relay: Relay) -> None:
+        owner = await relay.accounts.by_name(account)
+        try:
+            report = await relay.pools.report(owner, pool)
+        except NotFound:
+            raise NotFound(f"{account} has no such pool: see `relay pools list`") from None
+        print_facts(report_json(report) if as_json else _facts(report), as_json=as_json)
+
+    administer(work)
+
+
+def _facts(report: PoolReport) -> dict[str, Any]:
+    """A report for people: one line for the numbers of each country."""
+    document = report_json(report)
+    for country, states in document.pop("numbers").items():
+        document[f"numbers in {country}"] = ", ".join(f"{count} {state}" for state, count in states.items())
+    return document

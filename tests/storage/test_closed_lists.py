@@ -1,0 +1,41 @@
+"""The word lists of ``core`` and of the schema are the same lists."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+import asyncpg
+import pytest
+
+from relay.core.delivery import Outcome
+from relay.core.model import CloseReason, MessageKind, NumberState, OnAmbiguous, Scope, State
+from relay.core.phone import NumberKind
+from relay.storage.embedded import EmbeddedServer
+from tests.conftest import in_database
+
+LISTS: dict[str, type[StrEnum]] = {
+    "message_kind": MessageKind,
+    "message_state": State,
+    "session_close_reason": CloseReason,
+    "number_state_known": NumberState,
+    "number_kind": NumberKind,
+    "api_key_scopes": Scope,
+    "account_on_ambiguous": OnAmbiguous,
+    "attempt_outcome": Outcome,
+}
+
+
+@pytest.mark.parametrize("constraint", LISTS)
+async def test_both_lists_hold_the_same_words_when_a_constraint_is_read(
+    pg_server: EmbeddedServer, template: str, constraint: str
+) -> None:
+    connection = await asyncpg.connect(in_database(pg_server.dsn, template))
+    try:
+        text = await connection.fetchval(
+            "select pg_get_constraintdef(oid) from pg_constraint where conname = $1 and conparentid = 0", constraint
+        )
+    finally:
+        await connection.close()
+
+    assert set(re.findall(r"'([a-z_]+)'", text)) == {str(word) for word in LISTS[constraint]}
