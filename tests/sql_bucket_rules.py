@@ -208,6 +208,7 @@ BUCKET_RULES = (
             "leases.renew": "one statement per process and interval, over all buckets that it owns",
             "leases.release": "one statement per process, when it ends",
             "leases.free": "one look per process and interval at the buckets that nobody owns",
+            "checkup.workers": "an operator's look over all buckets; reads only, and never on a hot path",
         },
     ),
 )

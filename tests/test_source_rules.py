@@ -18,9 +18,7 @@ LONGEST_FUNCTION = 50  # lines with signature and docstring; 30 is the aim
 
 RELAY, TESTS = sources("relay"), sources("tests")
 
-_OFF = re.compile(
-    r"noqa|type:\s*ignore|pragma:\s*no|pyright|pylint|nosec|fmt:\s*(?:off|skip)|ruff:|mypy:", re.IGNORECASE
-)
+_OFF = re.compile(r"noqa|type:\s*ignore|pragma:\s*no|ruff:|mypy:", re.IGNORECASE)
 _MARK = r"(?:noqa: [A-Z]+\d+(?:, [A-Z]+\d+)*|type: ignore\[[a-z-]+(?:, ?[a-z-]+)*\]|pragma: no (?:cover|branch))"
 _OFF_FOR_A_REASON = re.compile(rf"# {_MARK}(?:  # {_MARK})*(?: --? |  # )(?!{_MARK}).*\w{{3,}}.*")
 
@@ -109,7 +107,7 @@ OF_ALL = (
                 "# ruff: noqa",
                 "# mypy: ignore-errors",
             ),
-            *at("relay/x.py", "# fmt: off", f"x = 1  {_IGNORE}[misc]  {_NOQA}: S105"),
+            *at("relay/x.py", f"x = 1  {_IGNORE}[misc]  {_NOQA}: S105"),
         ],
         [
             *at("relay/x.py", f"x = 1  {_NOQA}: S105 - the purpose's name", f"x = 1  {_NOQA}: S105, S106 -- the same"),

@@ -10,10 +10,11 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -25,7 +26,16 @@ from relay.api.limits import Limits
 from relay.api.reading import read_body, require_json
 from relay.api.schemas import Body
 from relay.core import ids
-from relay.core.errors import CallerMistake, InvalidInput, NotAllowed, NotAuthenticated, Problem, RelayError
+from relay.core.errors import (
+    CallerMistake,
+    InvalidInput,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    Problem,
+    RelayError,
+    TooMany,
+)
 from relay.core.ids import Seed
 from relay.services.idempotency import Answer, Begun
 from relay.services.keys import Caller
@@ -37,7 +47,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *numbers.ENDPOINTS,
 )
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# With a letter in it: one of digits alone may be a phone, and the log would keep it.
+_REQUEST_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}")
 _LONGEST_KEY = 255
 
 
@@ -48,7 +59,24 @@ def build_app(services: Services, *, api_rate: float, extra: Sequence[BaseRoute]
     for path in dict.fromkeys(e.path for e in ENDPOINTS):
         here = {e.method: e for e in ENDPOINTS if e.path == path}
         routes.append(Route(path, _Way(here, services, limits), methods=list(here)))
-    return Starlette(routes=[*routes, *operations.routes(services, ENDPOINTS), *extra])
+    app = Starlette(
+        routes=[*routes, *operations.routes(services, ENDPOINTS), *extra],
+        exception_handlers={404: _no_such_call, 405: _no_such_call},
+    )
+    app.router.redirect_slashes = False  # the address that it would name comes from the Host header
+    return app
+
+
+async def _no_such_call(request: Request, error: Exception) -> Response:
+    """No route has this address, or the one that has it takes no such method."""
+    headers = _headers_for(request)
+    wrong: RelayError = NotFound()
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        wrong = problems.WrongMethod()
+        headers |= error.headers or {}
+    response = _refusal(wrong, headers["x-request-id"])
+    response.headers.update(headers)
+    return response
 
 
 class _Way:
@@ -75,30 +103,32 @@ class _Visit:
     limits: Limits
     request: Request
     request_id: str = ""
-    headers: dict[str, str] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
     async def answer(self) -> Response:
         """Never raises: what goes wrong becomes a problem document."""
         started = time.monotonic()
-        given = self.request.headers.get("x-request-id", "")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
-        self.headers = {"x-request-id": self.request_id, "cache-control": "no-store"}
+        self.headers = _headers_for(self.request)
+        self.request_id = self.headers["x-request-id"]
         try:
             response = await self._through()
         except RelayError as error:
-            response = self._problem(error)
+            response = _refusal(error, self.request_id)
         except ClientDisconnect:
             response = Response(status_code=400)
         except Exception as error:
             logs.trouble("request_failed", error, request=self.request_id, route=self.endpoint.path)
-            response = self._problem(RelayError())
+            response = _refusal(RelayError(), self.request_id)
         response.headers.update(self.headers)
         self._record(response.status_code, time.monotonic() - started)
         return response
 
     async def _through(self) -> Response:
         caller = await self._caller()
-        self.headers = {**(self.headers or {}), **self.limits.spend(caller.key_id)}
+        allowance = self.limits.spend(caller.key_id)
+        self.headers |= allowance.headers
+        if allowance.is_exceeded:
+            raise TooMany(allowance.reset_in)
         raw = await read_body(self.request) if self.request.method in {"POST", "PATCH"} else b""
         body = self._body(raw)
         key = self.request.headers.get("idempotency-key")
@@ -139,14 +169,15 @@ class _Visit:
         """Do it, unless it was done under this key before: then the first answer is given again."""
         if not (0 < len(key) <= _LONGEST_KEY and key.isprintable()):
             raise CallerMistake("Idempotency-Key: 1 to 255 printable characters", code="idempotency_key_invalid")
-        asked = self.request.url.path.encode() + b"\n" + raw
+        scope = self.request.scope
+        asked = b"\n".join((scope["path"].encode(), scope["query_string"], raw))
         begun = await self.services.idempotency.begin(caller.account, key, asked)
         if isinstance(begun, Answer):
             return _replayed(begun)
         try:
             response = _response(await self._handle(caller, body, begun.seed))
         except RelayError as error:
-            response = self._problem(error)
+            response = _refusal(error, self.request_id)
             if not _is_final(error):
                 await self.services.idempotency.let_go(begun)
                 return response
@@ -158,10 +189,6 @@ class _Visit:
             await self.services.idempotency.finish(begun, Answer(response.status_code, bytes(response.body).decode()))
         except RelayError as error:  # done but not noted: the same request does the same again
             logs.trouble("answer_not_stored", error, request=self.request_id)
-
-    def _problem(self, error: RelayError) -> Response:
-        document = problems.body_of(error, self.request_id)
-        return Response(problems.rendered(document), problems.status_of(error), problems.headers_of(error))
 
     def _record(self, status: int, seconds: float) -> None:
         route = self.endpoint.path
@@ -181,6 +208,18 @@ class _Visit:
 def _is_final(error: RelayError) -> bool:
     """Would the same request get the same answer again? What may pass must not be remembered."""
     return isinstance(error, CallerMistake) and getattr(error, "retry_after", None) is None
+
+
+def _headers_for(request: Request) -> dict[str, str]:
+    """What every answer carries; the request id is the caller's, if it is a plain one."""
+    given = request.headers.get("x-request-id", "")
+    request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+    return {"x-request-id": request_id, "cache-control": "no-store"}
+
+
+def _refusal(error: RelayError, request_id: str) -> Response:
+    document = problems.body_of(error, request_id)
+    return Response(problems.rendered(document), problems.status_of(error), problems.headers_of(error))
 
 
 def _response(reply: Reply) -> Response:

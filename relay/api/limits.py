@@ -7,7 +7,27 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
-from relay.core.errors import TooMany
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a key may still do in this second."""
+
+    limit: int
+    used: int
+    reset_in: int = 1  #: seconds
+
+    @property
+    def is_exceeded(self) -> bool:
+        return self.used > self.limit
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What tells the caller, on refusals too."""
+        return {
+            "ratelimit-limit": str(self.limit),
+            "ratelimit-remaining": str(max(0, self.limit - self.used)),
+            "ratelimit-reset": str(self.reset_in),
+        }
 
 
 @dataclass(slots=True)
@@ -23,17 +43,11 @@ class Limits:
         self._most = max(1, math.floor(per_second))
         self._windows: dict[UUID, _Window] = {}
 
-    def spend(self, key_id: UUID) -> dict[str, str]:
-        """Count a request; returns the ``RateLimit-*`` headers that tell the caller. Raises TooMany."""
+    def spend(self, key_id: UUID) -> Allowance:
+        """Count a request, and say what is left after it."""
         now = time.monotonic()
         window = self._windows.get(key_id)
         if window is None or now - window.began >= 1.0:
             window = self._windows[key_id] = _Window(now, 0)
         window.used += 1
-        if window.used > self._most:
-            raise TooMany(retry_after=1)
-        return {
-            "ratelimit-limit": str(self._most),
-            "ratelimit-remaining": str(self._most - window.used),
-            "ratelimit-reset": "1",
-        }
+        return Allowance(self._most, window.used)

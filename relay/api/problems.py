@@ -10,9 +10,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from relay.core import errors
-from relay.core.errors import InvalidInput, Problem, RelayError
+from relay.core.errors import CallerMistake, InvalidInput, Problem, RelayError
 
 CONTENT_TYPE = "application/problem+json"
+
+
+class WrongMethod(CallerMistake):
+    """This address takes other methods: see the header Allow."""
+
+    code = "method_not_allowed"
+
+
 
 #: The most particular class comes first.
 STATUSES: tuple[tuple[type[RelayError], int, str], ...] = (
@@ -20,6 +28,7 @@ STATUSES: tuple[tuple[type[RelayError], int, str], ...] = (
     (errors.NotAllowed, 403, "Not allowed"),
     (errors.WebhookRefused, 403, "Refused"),
     (errors.NotFound, 404, "Not found"),
+    (WrongMethod, 405, "Method not allowed"),
     (errors.Conflict, 409, "Conflict"),
     (errors.TooLarge, 413, "Too large"),
     (errors.WrongContentType, 415, "Wrong content type"),
@@ -30,7 +39,7 @@ STATUSES: tuple[tuple[type[RelayError], int, str], ...] = (
     (errors.RelayError, 500, "Internal error"),
 )
 
-_PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_PLAIN_NAME = re.compile(r"[a-z_]{1,40}")  # no digits: they could be a phone's
 _CODES = {"missing": "missing", "extra_forbidden": "unknown_field"}
 
 

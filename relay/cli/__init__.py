@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from relay.cli import accounts, connections, doctor, keyring, keys, numbers, pools, schema, serve
+from relay.cli import accounts, connections, doctor, keyring, keys, numbers, pools, sandbox, schema, serve
 
 app = typer.Typer(
     name="relay",
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("worker")(serve.worker)
+app.command("sandbox")(sandbox.sandbox)
 app.command("migrate")(schema.command)
 app.command("doctor")(doctor.command)
 app.add_typer(accounts.app, name="accounts")

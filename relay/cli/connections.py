@@ -14,7 +14,7 @@ import typer
 
 from relay.api.account import connection_json
 from relay.cli.administration import AsJson, OfAccount, OnlyAccount, accounts_meant, administer, new_seed
-from relay.cli.printing import print_listing
+from relay.cli.printing import aligned, print_listing
 from relay.cli.running import say, told
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
@@ -55,9 +55,9 @@ def add(*, account: OfAccount, provider: Provider, account_sid: AccountSid = Non
         owner = await relay.accounts.by_name(account)
         made = await relay.connections.add(owner, provider, credentials, await new_seed(relay))
         typer.echo(public(IdKind.CONNECTION, made.id))
-        hooks = _document(relay, owner, made)
-        say(f"at {provider}, let inbound texts be posted to  {hooks['inbound']}")
-        say(f"and calls, where a number takes them, to  {hooks['voice']}")
+        document = _document(relay, owner, made)
+        say(f"enter these addresses at {provider}, for inbound texts (POST) and for calls:")
+        typer.echo(aligned([(hook, document[hook]) for hook in ("inbound", "voice")]), err=True)
 
     administer(work)
 

@@ -32,11 +32,26 @@ NUMBERS = (
     *(f"+1415555010{n}" for n in range(10)),
     *(f"+467017406{n:02}" for n in range(5, 15)),
 )
-PEOPLE = ("+12025550177", "+46701740677", "+12025550150", "+14155550160", "+14155550199", "+46701740655", "+46701740699")
+PEOPLE = (
+    "+12025550177",
+    "+46701740677",
+    "+12025550150",
+    "+14155550160",
+    "+14155550199",
+    "+46701740655",
+    "+46701740699",
+)
 
 _PROVIDER = "twilio"
 _RATE = 20.0  # segments per second: nobody waits for a demonstration
 _PROGRAMME = {"programme": "Sandbox Rides", "help_contact": "Questions: help@rides.example"}
+
+
+def spaced(e164: str) -> str:
+    """A number of the sandbox as people write it: +1 202 555 0177, +46 70 174 06 77."""
+    if e164.startswith("+1"):
+        return f"+1 {e164[2:5]} {e164[5:8]} {e164[8:]}"
+    return f"{e164[:3]} {e164[3:5]} {e164[5:8]} {e164[8:10]} {e164[10:]}"
 
 
 class Services(Protocol):

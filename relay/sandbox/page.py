@@ -14,12 +14,13 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from relay.core.phone import Phone
-from relay.sandbox.demo import PEOPLE
+from relay.sandbox.demo import PEOPLE, spaced
 
 _HERE = Path(__file__).parent
 _templates = Environment(
     loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
+_templates.filters["spaced"] = spaced
 
 
 async def show(_: Request) -> Response:

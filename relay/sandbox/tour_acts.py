@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from relay.sandbox.demo import spaced
 from relay.sandbox.tour_stage import Line, Mistold, Person, Ride, Stage, expect, soon
-from relay.sandbox.tour_teller import Teller, spaced
+from relay.sandbox.tour_teller import Teller
 
 ADA = Person("Ada", "+12025550177")
 BJORN = Person("Björn", "+46701740677")
@@ -185,7 +186,9 @@ async def _was_refused(plot: Plot, reason: str) -> None:
 
 async def _wait(plot: Plot) -> str:
     refused = await plot.stage.try_to_open(ADA, OTHERS[9], geo_match="area-code")
-    expect("the tenth ride", expected=(409, "no_number_available"), saw=(refused.status_code, refused.json().get("code")))
+    expect(
+        "the tenth ride", expected=(409, "no_number_available"), saw=(refused.status_code, refused.json().get("code"))
+    )
     seconds = int(refused.headers["retry-after"])
     if not _COOL_DOWN - 600 < seconds <= _COOL_DOWN + 1:
         raise Mistold("when to ask again", expected="a little less than 72 hours", saw=f"{seconds} s")

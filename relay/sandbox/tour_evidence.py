@@ -22,14 +22,18 @@ _STEPS = {"refused": 1, "delivered": 3}
 
 async def the_events(plot: Plot) -> None:
     stage, teller = plot.stage, plot.teller
-    teller.act("What the relay says happened", "Every change of state leaves one event, written with the change itself.")
+    teller.act(
+        "What the relay says happened", "Every change of state leaves one event, written with the change itself."
+    )
 
     async def look() -> dict[str, int]:
         return dict(sorted(Counter(kind for kind, _ in (await _events(plot)).values()).items()))
 
     await soon(look, what="events", expected=dict(sorted(stage.changes.items())))
     teller.table({kind: str(count) for kind, count in sorted(stage.changes.items())})
-    teller.held(f"{stage.changes.total()} changes of state in this story, {stage.changes.total()} events, none missing or doubled")
+    teller.held(
+        f"{stage.changes.total()} changes of state in this story, {stage.changes.total()} events, none missing or doubled"
+    )
     by_message = Counter(message for _, message in (await _events(plot)).values() if message)
     states = await _states(plot)
     expect("events of each message", expected={m: _STEPS.get(s) for m, s in states.items()}, saw=dict(by_message))

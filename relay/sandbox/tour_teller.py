@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from rich.console import Console
 from rich.text import Text
 
+from relay.sandbox.demo import spaced
 from relay.sandbox.tour_stage import Line
 
 _WIDTH = 96
@@ -73,10 +74,3 @@ class Teller:
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True)
-
-
-def spaced(e164: str) -> str:
-    """A number of the sandbox as people write it: +1 202 555 0177, +46 70 174 06 77."""
-    if e164.startswith("+1"):
-        return f"+1 {e164[2:5]} {e164[5:8]} {e164[8:]}"
-    return f"{e164[:3]} {e164[3:5]} {e164[5:8]} {e164[8:10]} {e164[10:]}"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import ahocorasick
+import asyncpg
 
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _SHORTEST = 9
@@ -48,11 +49,11 @@ def encodings(plain: str, *, hashes: bool = True) -> Iterator[str]:
         yield from _base64_anywhere(encoded)
     if hashes:
         for algorithm in ("md5", "sha1", "sha256"):
-            digest = hashlib.new(algorithm, plain.encode()).digest()
+            digest = hashlib.new(algorithm, plain.encode()).digest()[:16]  # also when somebody cut it short
             yield digest.hex()
             yield digest.hex().upper()
-            yield base64.b64encode(digest).decode().rstrip("=")
-            yield base64.urlsafe_b64encode(digest).decode().rstrip("=")
+            yield base64.b64encode(digest[:15]).decode()
+            yield base64.urlsafe_b64encode(digest[:15]).decode()
             yield digest.decode("latin-1")
 
 
@@ -86,3 +87,16 @@ class Canary:
     def finds_in_file(self, path: Path) -> list[str]:
         """The same for a file's bytes."""
         return self.finds(path.read_bytes().decode("latin-1"))
+
+
+async def dump_of(url: str) -> str:
+    """Every row of every table, as text; bytes show as hex."""
+    connection = await asyncpg.connect(url)
+    try:
+        tables = await connection.fetch("select tablename from pg_tables where schemaname = 'public' order by 1")
+        parts = []
+        for (table,) in tables:
+            parts += [row[0] for row in await connection.fetch(f'select t::text from "{table}" t')]
+        return "\n".join(parts)
+    finally:
+        await connection.close()

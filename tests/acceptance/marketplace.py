@@ -36,6 +36,9 @@ class Marketplace:
 
     async def call(self, method: str, path: str, body: object = None, *, status: int | None = None) -> Any:
         answer = await self.api.request(method, path, json=body)
+        while answer.status_code == 429:
+            await asyncio.sleep(int(answer.headers["retry-after"]))
+            answer = await self.api.request(method, path, json=body)
         self.answers.append(answer.text)
         if status is not None:
             assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text[:300]}"

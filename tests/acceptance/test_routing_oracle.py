@@ -12,11 +12,10 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from relay.core.notices import Phrase, say
-from tests.acceptance.canary import Canary
+from tests.acceptance.canary import Canary, dump_of
 from tests.acceptance.marketplace import MARK, Marketplace
 from tests.acceptance.oracle import Entry, Opened, Verdict, judge
 from tests.acceptance.processes import Process, running_sandbox
@@ -63,12 +62,14 @@ async def _first(stream: AsyncGenerator[Run, None]) -> Run:
 async def _played(folder: Path) -> AsyncGenerator[Run, None]:
     async with running_sandbox(folder) as sandbox:
         market = Marketplace(sandbox)
-        await _play(market, random.Random(20261121))
-        ledger = await market.ledger()
-        page = (await market.api.get("/metrics")).text
+        try:
+            await _play(market, random.Random(20261121))
+            ledger = await market.ledger()
+            page = (await market.api.get("/metrics")).text
+        finally:
+            await market.close()
         verdict = judge(market.log, ledger, notices=NOTICES)
         yield Run(market, ledger, verdict, market.answers, page, sandbox["database_url"], folder, sandbox["process"])
-        await market.close()
 
 
 async def _play(market: Marketplace, chance: random.Random) -> None:
@@ -151,21 +152,9 @@ def test_each_person_was_in_two_sessions_at_once_on_two_numbers(run: Run) -> Non
         assert len(set(numbers)) == len(numbers)
 
 
-async def _dump(url: str) -> str:
-    connection = await asyncpg.connect(url)
-    try:
-        tables = await connection.fetch("select tablename from pg_tables where schemaname = 'public' order by 1")
-        parts = []
-        for (table,) in tables:
-            parts += [row[0] for row in await connection.fetch(f'select t::text from "{table}" t')]
-        return "\n".join(parts)
-    finally:
-        await connection.close()
-
-
 def test_no_phone_and_no_text_was_left_anywhere(run: Run) -> None:
     canary = Canary([*PEOPLE, *STRANGERS], [MARK])
-    dump = asyncio.run(_dump(run.database_url))
+    dump = asyncio.run(dump_of(run.database_url))
     log = run.process.log.read_text()
 
     assert len(dump) > 1_000_000

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -17,7 +19,8 @@ from tests.cli.command import Command
 
 ACCOUNT_SID = "AC" + "c" * 32
 AUTH_TOKEN = "7e57" * 8
-PUBLIC_URL = "https://relay.example"
+PUBLIC_URL = "https://relay.of-a-company-with-a-name.example/under/a/path"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,15 @@ class Shop:
     settings: Settings
     account: Account
     connection: str
+
+    def look(self, work: Callable[[Relay], Awaitable[T]]) -> T:
+        """Look into the installation from this process."""
+
+        async def main() -> T:
+            async with open_relay(self.settings, self.settings.database_url) as house:
+                return await work(house)
+
+        return asyncio.run(main())
 
 
 @pytest.fixture
@@ -53,7 +65,7 @@ def settings(relay: Command) -> Settings:
 
 @pytest.fixture
 def shop(settings: Settings) -> Shop:
-    """Made inside the test's process, because every command costs most of a second."""
+    """Made without the command line, because every command costs most of a second."""
 
     async def make() -> Shop:
         async with open_relay(settings, settings.database_url) as house:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
-from typer.testing import CliRunner
 
-from relay.cli import app
+from relay.storage.configuration import Account
 from tests.cli.command import Command
 from tests.cli.conftest import Shop
 
 ID = re.compile(r"acc_[a-z2-7]{26}\n")
+
+
+def stored(shop: Shop) -> Account:
+    return shop.look(lambda house: house.accounts.by_name("shop"))
 
 
 def test_account_is_listed_by_its_id_when_it_was_added(relay: Command) -> None:
@@ -24,36 +27,30 @@ def test_account_is_listed_by_its_id_when_it_was_added(relay: Command) -> None:
 
 
 def test_what_is_named_changes_and_the_rest_stays_when_an_account_is_set(relay: Command, shop: Shop) -> None:
-    options = [
-        "--programme",
-        "The Shop",
-        "--language",
-        "sv",
-        "--on-ambiguous",
-        "resend",
-        "--allowed-countries",
-        "US,SE",
-    ]
-    first = relay("accounts", "set", "shop", *options, "--idle-timeout", "600", "--notice", "help=Call=us")
-    second = relay("accounts", "set", "shop", "--cool-down", "7200", "--idle-timeout", "0", "--notice", "ended=Over")
-    (account,) = relay("accounts", "list", "--json").document["data"]
+    words = ["--programme", "The Shop", "--help-contact", "shop.example", "--language", "sv"]
+    rules = ["--on-ambiguous", "resend", "--allowed-countries", "US,SE", "--expires-in", "60", "--idle-timeout", "600"]
+    done = relay("accounts", "set", "shop", *words, *rules, "--notice", "help=Call=us", "--notice", "ended=Over")
+    account = stored(shop)
 
-    assert (first.code, second.code, first.stdout) == (0, 0, "")
-    assert account["programme"] == "The Shop"
-    assert (account["language"], account["on_ambiguous"]) == ("sv", "resend")
-    assert account["allowed_countries"] == ["US", "SE"]
-    assert (account["default_idle_timeout"], account["default_cool_down"]) == (None, 7200)
-    assert account["notices"] == {"help": "Call=us", "ended": "Over"}
-    assert account["default_expires_in"] == 86400
+    assert (done.code, done.stdout) == (0, "")
+    assert (account.programme, account.help_contact, account.language) == ("The Shop", "shop.example", "sv")
+    assert (account.on_ambiguous, account.allowed_countries) == ("resend", ("US", "SE"))
+    assert (account.default_expires_in, account.default_idle_timeout) == (60, 600)
+    assert account.default_cool_down == shop.account.default_cool_down
+    assert account.notices == {"help": "Call=us", "ended": "Over"}
 
 
-def test_defaults_return_when_own_notice_and_countries_are_emptied(relay: Command, shop: Shop) -> None:
-    relay("accounts", "set", "shop", "--notice", "help=Ask", "--notice", "ended=Over", "--allowed-countries", "US")
-    relay("accounts", "set", "shop", "--notice", "help=", "--allowed-countries", "")
-    (account,) = relay("accounts", "list", "--json").document["data"]
+def test_defaults_return_when_own_words_and_limits_are_emptied(relay: Command, shop: Shop) -> None:
+    notices = ("--notice", "help=Ask", "--notice", "ended=Over")
+    relay.inside("accounts", "set", "shop", *notices, "--allowed-countries", "US", "--idle-timeout", "60")
+    cleared = ("--notice", "help=", "--allowed-countries", "", "--idle-timeout", "0")
+    done = relay.inside("accounts", "set", "shop", *cleared, "--cool-down", "7200")
+    account = stored(shop)
 
-    assert account["notices"] == {"ended": "Over"}
-    assert account["allowed_countries"] == []
+    assert done.code == 0
+    assert account.notices == {"ended": "Over"}
+    assert (account.allowed_countries, account.default_idle_timeout) == ((), None)
+    assert account.default_cool_down == 7200
 
 
 @pytest.mark.parametrize(
@@ -64,10 +61,8 @@ def test_defaults_return_when_own_notice_and_countries_are_emptied(relay: Comman
         (["set", "shop", "--language", "xx"], "language: must be one of: "),
     ],
 )
-def test_one_line_says_why_when_an_account_is_refused(
-    relay: Command, shop: Shop, arguments: list[str], words: str
-) -> None:
-    assert words in relay("accounts", *arguments).refusal
+def test_words_say_why_when_an_account_is_refused(relay: Command, shop: Shop, arguments: list[str], words: str) -> None:
+    assert words in relay.inside("accounts", *arguments).refusal
 
 
 @pytest.mark.parametrize(
@@ -93,8 +88,6 @@ def test_one_line_says_why_when_an_account_is_refused(
     ],
 )
 def test_usage_is_refused_before_anything_is_opened_when_an_option_is_wrong(arguments: list[str]) -> None:
-    refused = CliRunner().invoke(
-        app, ["accounts", *arguments], env={"RELAY_DATABASE_URL": "postgresql://nowhere.invalid/"}
-    )
+    refused = Command({"RELAY_DATABASE_URL": "postgresql://nowhere.invalid/"}).inside("accounts", *arguments)
 
-    assert refused.exit_code == 2, refused.output
+    assert refused.code == 2, refused

@@ -5,28 +5,24 @@ from __future__ import annotations
 import re
 
 import pytest
-from typer.testing import CliRunner
 
-from relay.cli import app
-from tests.cli.command import Answer, Command
+from tests.cli.command import Command
 from tests.cli.conftest import Shop
 
 ADDED = re.compile(r"num_[a-z2-7]{26}  \+?\d+")
 
 
-def add(relay: Command, shop: Shop, *arguments: str) -> Answer:
-    return relay(
-        "numbers", "add", "--account", "shop", "--pool", "default", "--connection", shop.connection, *arguments
-    )
+def into_default(shop: Shop) -> list[str]:
+    return ["numbers", "add", "--account", "shop", "--pool", "default", "--connection", shop.connection]
 
 
 def test_a_pool_is_shown_with_its_numbers_when_some_were_added(relay: Command, shop: Shop) -> None:
     made = relay("pools", "add", "--account", "shop", "nord")
-    (default, nord) = relay("pools", "list", "--json").document["data"]
-    add(relay, shop, "+12025550100", "+12025550101")
-    add(relay, shop, "+46701740606", "--reserved", "--rate", "2.5")
-    shown = relay("pools", "show", "--account", "shop", "default", "--json").document
-    by_id = relay("pools", "show", "--account", "shop", default["id"])
+    (default, nord) = relay.inside("pools", "list", "--json").document["data"]
+    relay.inside(*into_default(shop), "+12025550100", "+12025550101")
+    relay.inside(*into_default(shop), "+46701740606", "--reserved", "--rate", "2.5")
+    shown = relay.inside("pools", "show", "--account", "shop", "default", "--json").document
+    by_id = relay.inside("pools", "show", "--account", "shop", default["id"])
 
     assert (made.stdout.strip(), nord["name"], nord["status"]) == (nord["id"], "nord", "ready")
     assert default["account"] == "shop"
@@ -37,40 +33,47 @@ def test_a_pool_is_shown_with_its_numbers_when_some_were_added(relay: Command, s
 
 def test_the_others_are_added_when_some_numbers_cannot_be(relay: Command, shop: Shop) -> None:
     wrong = "+12025550199999"
-    done = add(relay, shop, "+12025550100", wrong, "12345", "+12025550100", "+12025550101")
-    listed = relay("numbers", "list", "--json").document["data"]
+    done = relay(*into_default(shop), "+12025550100", wrong, "12345", "+12025550100", "+12025550101")
+    listed = relay.inside("numbers", "list", "--json").document["data"]
 
     assert done.code == 1
     assert [line.split()[1] for line in done.stdout.splitlines()] == ["+12025550100", "+12025550101"]
     assert all(ADDED.fullmatch(line) for line in done.stdout.splitlines())
-    assert done.stderr.splitlines()[0] == "added 2 of 5 to the pool default"
-    assert [line.partition(" was ")[0] for line in done.stderr.splitlines()[1:]] == [
-        f"relay: number {place} of 5" for place in (2, 3, 4)
-    ]
+    assert done.stderr.startswith("added 2 of 5 to the pool default\n")
+    assert re.findall("relay: number ([0-9]) of 5 was not added: ", done.stderr) == ["2", "3", "4"]
     assert wrong not in done.stderr
     assert {n["number"] for n in listed} == {"+12025550100", "+12025550101"}
 
 
+def test_progress_is_shown_when_numbers_are_added_on_a_terminal(relay: Command, shop: Shop) -> None:
+    shown = relay.on_terminal(*into_default(shop), "+12025550100", "+12025550101")
+
+    assert shown.code == 0
+    assert "adding" in shown.stdout
+    assert "added 2 of 2" in shown.stdout
+
+
 def test_a_short_code_is_added_when_its_country_is_given(relay: Command, shop: Shop) -> None:
-    done = add(relay, shop, "12345", "--country", "US")
-    (number,) = relay("numbers", "list", "--account", "shop", "--json").document["data"]
+    done = relay.inside(*into_default(shop), "12345", "--country", "US")
+    (number,) = relay.inside("numbers", "list", "--account", "shop", "--json").document["data"]
 
     assert done.code == 0
+    assert "adding" not in done.stderr  # no progress bar in a pipe
     assert (number["kind"], number["country"], number["rate"]) == ("short_code", "US", 100.0)
 
 
 def test_a_number_is_changed_and_goes_when_nobody_holds_it(relay: Command, shop: Shop) -> None:
-    number = add(relay, shop, "+12025550100").stdout.split()[0]
+    number = relay.inside(*into_default(shop), "+12025550100").stdout.split()[0]
     changed = relay("numbers", "set", number, "--state", "quarantined", "--rate", "0.5")
-    (listed,) = relay("numbers", "list", "--json").document["data"]
-    in_use = relay("connections", "remove", shop.connection)
-    removed = relay("numbers", "remove", number)
-    none_left = relay("numbers", "list")
+    (listed,) = relay.inside("numbers", "list", "--json").document["data"]
+    in_use = relay.inside("connections", "remove", shop.connection)
+    removed = relay.inside("numbers", "remove", number)
+    none_left = relay.inside("numbers", "list")
 
     assert (changed.code, removed.code) == (0, 0)
     assert (listed["state"], listed["rate"], listed["account"]) == ("quarantined", 0.5, "shop")
     assert "numbers still use this connection" in in_use.refusal
-    assert none_left.stdout.split() == "id account number country kind pool state rate in use".split()
+    assert none_left.stdout == "id  account  number  country  kind  pool  state  rate  in use\n"
 
 
 @pytest.mark.parametrize(
@@ -86,10 +89,10 @@ def test_a_number_is_changed_and_goes_when_nobody_holds_it(relay: Command, shop:
         (["numbers", "set", "num_" + "a" * 26, "--rate", "1"], "no such number"),
     ],
 )
-def test_one_line_says_what_is_missing_when_a_name_is_unknown(
+def test_words_say_what_is_missing_when_a_name_is_unknown(
     relay: Command, shop: Shop, arguments: list[str], words: str
 ) -> None:
-    assert words in relay(*arguments).refusal
+    assert words in relay.inside(*arguments).refusal
 
 
 @pytest.mark.parametrize(
@@ -104,6 +107,6 @@ def test_one_line_says_what_is_missing_when_a_name_is_unknown(
     ],
 )
 def test_usage_is_refused_when_an_option_is_wrong(arguments: list[str]) -> None:
-    refused = CliRunner().invoke(app, arguments)
+    refused = Command({}).inside(*arguments)
 
-    assert refused.exit_code == 2, refused.output
+    assert refused.code == 2, refused

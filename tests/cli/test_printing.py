@@ -44,7 +44,7 @@ def test_each_field_has_a_line_when_one_document_is_printed(capsys: pytest.Captu
 
 def test_a_table_with_colour_is_drawn_when_stdout_is_a_terminal(relay: Command, shop: Shop) -> None:
     on_terminal = relay.on_terminal("pools", "list").stdout
-    in_a_pipe = relay("pools", "list").stdout
+    in_a_pipe = relay.inside("pools", "list").stdout
 
     assert "\x1b[1m" in on_terminal
     assert "─" in on_terminal

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from relay.core.closing import closing
-from relay.core.delivery import Outcome
-from relay.core.model import CloseReason
+from relay.core.lifetime import Lifetime
+from relay.core.model import CloseReason, MessageKind
 from relay.providers import twilio
-from relay.services.inbound import Taken
 from relay.services.sending import Intent
 from relay.storage import leases, sessions, suppressions
-from relay.storage.outbox import Mark
 from relay.storage.suppressions import OptChange
 from tests.services.carrier import unreachable
 from tests.services.people import STRANGER
@@ -144,23 +142,14 @@ async def test_the_confirmation_of_stop_passes_and_a_notice_does_not_when_the_pe
     rig.relay.adapters["twilio"] = replace(twilio.ADAPTER, capabilities=quiet)
     talk = await start_talk(rig)
     await talk.say("look", media=1)
-    (photo_notice,) = await rig.rows("select id from message where kind = 'notice'")
-    await tried_in_vain(rig, talk, photo_notice["id"])
+    notice = next(intent for intent in await rig.begin(talk.bucket) if intent.passed.kind is MessageKind.NOTICE)
 
-    assert await talk.say("STOP") is Taken.COMMAND
-    rig.later(seconds=2)
+    await talk.say("STOP")
+    await fails(talk, notice)
     begun = await rig.begin(talk.bucket)
 
-    leaving = [(intent.passed.kind, intent.letter.phone) for intent in begun]
-    assert leaving == [("relay", talk.other), ("stop_reply", talk.one)]
+    assert [(intent.passed.kind, intent.letter.phone) for intent in begun] == [("stop_reply", talk.one)]
     assert await rig.states("notice") == [("refused", "opted_out")]
-
-
-async def tried_in_vain(rig: Rig, talk: Talk, message_id: object) -> None:
-    """Bring one waiting text through the door and back."""
-    assert isinstance(message_id, UUID)
-    (intent,) = await rig.relay.sending.begin(talk.bucket, await rig.epoch(talk.bucket), [message_id])
-    await rig.relay.sending.mark(talk.bucket, [Mark(intent.passed.attempt_id, message_id, Outcome.NOT_SENT)])
 
 
 async def begin_waits(rig: Rig, talk: Talk) -> asyncio.Task[list[Intent]]:
@@ -200,6 +189,20 @@ async def test_door_waits_and_finds_nothing_when_a_close_is_being_committed(rig:
     assert await knocking == []
     assert await rig.states() == [("refused", "session_closed")]
     assert await rig.rows("select 1 from attempt") == []
+
+
+async def test_door_waits_and_refuses_when_the_session_is_being_shortened(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    await talk.say("hello")
+    await rig.epoch(talk.bucket)
+    async with rig.relay.database.transaction() as tx:
+        await sessions.lock(tx, talk.bucket, rig.account.id, talk.id)
+        over = Lifetime(tx.now)
+        await sessions.change(tx, talk.bucket, talk.id, lifetime=over, idle_timeout=None, metadata={})
+        knocking = await begin_waits(rig, talk)
+
+    assert await knocking == []
+    assert await rig.states() == [("refused", "session_expired")]
 
 
 async def test_door_waits_and_refuses_when_the_recipient_is_being_replaced(rig: Rig) -> None:
