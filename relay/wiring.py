@@ -33,15 +33,15 @@ from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
 from relay.services.texts import Texts
 from relay.settings import Settings
-from relay.storage import configuration, database, migrate
+from relay.storage import configuration, database, migrate, upkeep
 from relay.storage.configuration import Configuration
 from relay.storage.database import Database
 from relay.vault import keyring
 from relay.vault.keyring import Keyring
 from relay.vault.vault import Vault, open_vault
-from relay.worker.leases import Leases
+from relay.worker.leases import Lease, Leases
 from relay.worker.sender import Sender, SenderSettings
-from relay.worker.upkeep import Step, Upkeep
+from relay.worker.upkeep import Step, Timely, Upkeep
 from relay.worker.wakeup import Wakeup
 
 PROVIDERS: tuple[Adapter, ...] = (twilio.ADAPTER,)
@@ -165,8 +165,8 @@ async def working(relay: Relay) -> AsyncIterator[Leases]:
         wakeup=relay.wakeup,
         settings=sender_settings,
     )
-    upkeep = Upkeep(leases, _steps(relay))
-    runs = (leases.run(), relay.wakeup.listen(relay.database), sender.run(), upkeep.run())
+    house = Upkeep(leases, _steps(relay))
+    runs = (leases.run(), relay.wakeup.listen(relay.database), sender.run(), house.run())
     tasks = [asyncio.create_task(run) for run in runs]
     try:
         yield leases
@@ -181,22 +181,37 @@ async def working(relay: Relay) -> AsyncIterator[Leases]:
 
 def _steps(relay: Relay) -> list[Step]:
     """Upkeep: name, period in seconds, what to do in a bucket."""
-    often, now_and_then = relay.settings.upkeep_period, 60.0
-    silent_for = timedelta(seconds=relay.settings.abandoned_after)
-    ambiguity, expiry = relay.ambiguity, relay.expiry
+    often, sometimes, rarely = relay.settings.upkeep_period, 5.0, 60.0
     return [
-        Step("end_sessions", often, lambda lease: expiry.end_sessions(lease.bucket)),
-        Step("free_numbers", often, lambda lease: expiry.free_numbers(lease.bucket)),
-        Step("expire_texts", often, lambda lease: expiry.expire_texts(lease.bucket)),
-        Step(
-            "declare_ambiguous",
-            often,
-            lambda lease: ambiguity.declare(lease.bucket, epoch=lease.epoch, begun_before=silent_for),
-        ),
-        Step("look_for_ambiguous", often, lambda lease: ambiguity.look(lease.bucket)),
-        Step("finish_opt_outs", often, lambda lease: relay.optouts.finish_old(lease.bucket, older_than=5.0)),
-        Step("prepare_pools", often, lambda lease: relay.pools.prepare_left(lease.bucket)),
-        Step("measure", often, lambda lease: relay.depths.measure(lease.bucket)),
-        Step("forget_requests", now_and_then, lambda lease: relay.idempotency.forget(lease.bucket)),
-        Step("forget_answers", now_and_then, lambda lease: expiry.forget_answers(lease.bucket)),
+        Step("timely", often, _timely(relay)),
+        Step("prepare_pools", sometimes, lambda lease: relay.pools.prepare_left(lease.bucket)),
+        Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
+        Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
+        Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
     ]
+
+
+def _timely(relay: Relay) -> Timely:
+    """What a glance into a bucket can find to do, by the name of its column."""
+    ambiguity, expiry = relay.ambiguity, relay.expiry
+    patience = upkeep.Patience(timedelta(seconds=relay.settings.abandoned_after), timedelta(seconds=5))
+
+    async def glance(lease: Lease) -> list[str]:
+        async with relay.database.transaction() as tx:
+            return await upkeep.glance(tx, lease.bucket, lease.epoch, patience)
+
+    return Timely(
+        glance,
+        {
+            "end_sessions": lambda lease: expiry.end_sessions(lease.bucket),
+            "free_numbers": lambda lease: expiry.free_numbers(lease.bucket),
+            "expire_texts": lambda lease: expiry.expire_texts(lease.bucket),
+            "look_for_ambiguous": lambda lease: ambiguity.look(lease.bucket),
+            "declare_ambiguous": lambda lease: ambiguity.declare(
+                lease.bucket, epoch=lease.epoch, begun_before=patience.silent_send
+            ),
+            "finish_opt_outs": lambda lease: relay.optouts.finish_old(
+                lease.bucket, older_than=patience.fan_out.total_seconds()
+            ),
+        },
+    )

@@ -172,7 +172,7 @@ def expect(what: str, *, expected: object, saw: object) -> None:
 async def soon(look: Callable[[], Awaitable[T]], *, what: str, expected: object) -> T:
     """Look until what is seen is expected, and return it. Raises Mistold when it does not come to that."""
     last = time.monotonic() + _PATIENCE
-    while (seen := await look()) != expected and time.monotonic() < last:
+    while (seen := await look()) != expected and time.monotonic() < last:  # noqa: ASYNC110 - another process will tell nobody
         await asyncio.sleep(_LOOK_EVERY)
     expect(what, expected=expected, saw=seen)
     return seen

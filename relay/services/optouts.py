@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from relay import logs, metrics
 from relay.core import delivery
 from relay.core.arrival import ArrivedText, Party
 from relay.core.envelope import Letter
-from relay.core.ids import bucket_of
+from relay.core.ids import IdKind, bucket_of, public
 from relay.core.keywords import Keyword
 from relay.core.model import MessageKind, Reason, State
 from relay.core.notices import Phrase, say
@@ -83,7 +84,11 @@ class OptOuts:
         if arrived.keyword is Keyword.START and not await self._acts(tx, arrived, arrived.party):
             return _Heard(is_command=False)
         key = InboxKey(arrived.connection_id, InboxKind.TEXT, arrived.key, arrived.fingerprint)
-        if not (await inbox.record(tx, arrived.bucket, [key])).new:
+        recorded = await inbox.record(tx, arrived.bucket, [key])
+        if recorded.altered:
+            metrics.alarms.labels("altered_duplicate").inc()
+            logs.note("altered_duplicate", level="warning", connection=public(IdKind.CONNECTION, arrived.connection_id))
+        if not recorded.new:
             return await _finish_first(tx, arrived, arrived.party)
         if arrived.keyword is Keyword.HELP:
             return await self._help(tx, arrived, arrived.party, directory)
@@ -166,7 +171,7 @@ async def _finish_first(tx: Transaction, arrived: ArrivedText, party: Party) -> 
     return _Heard(True, standing[-1] if standing else None)
 
 
-async def _apply(tx: Transaction, bucket: int, change: OptChange, *, with_event: bool = False) -> None:
+async def _apply(tx: Transaction, bucket: int, change: OptChange, *, with_event: bool) -> None:
     """Change the person's row in one bucket and refuse what waits for them there."""
     news = await suppressions.change_person(tx, bucket, change, with_event=with_event)
     if not news or not change.opted_out:
@@ -178,7 +183,8 @@ async def _apply(tx: Transaction, bucket: int, change: OptChange, *, with_event:
 
 
 async def _spread_to(bucket: int, change: OptChange, tx: Transaction) -> None:
-    await _apply(tx, bucket, change)
+    """Where a person's own STOP arrived this is no news any more; a carrier's word about one is, and has its event there."""
+    await _apply(tx, bucket, change, with_event=bucket == bucket_of(change.id))
 
 
 def _words(account: Account, phrase: Phrase) -> str:

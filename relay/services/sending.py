@@ -82,10 +82,9 @@ class Sending:
 
     async def begin(self, bucket: int, epoch: int, message_ids: Sequence[UUID]) -> list[Intent]:
         """Take texts through the guarded door. Those that may leave come back as intents; the others have ended."""
+        directory = await self.configuration.current()  # before the door: what has passed it must not be left behind
         started = time.monotonic()
-
         passed, now = await self._pass_door(bucket, epoch, message_ids)
-        directory = await self.configuration.current()
         intents: list[Intent] = []
         unreadable: list[Mark] = []
         for one in passed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from relay import logs, metrics
@@ -52,3 +52,30 @@ class Upkeep:
             return  # the next turn finds what this one left
         except Exception as error:
             logs.trouble("upkeep_failed", error, step=step.name, bucket=lease.bucket)
+
+
+class Timely:
+    """What has to happen on time: one look per bucket says which steps have work, and only those are done.
+
+    The ``work`` of a ``Step``. A step that fails does not keep the others from their turn.
+    """
+
+    def __init__(
+        self,
+        glance: Callable[[Lease], Awaitable[Sequence[str]]],
+        steps: Mapping[str, Callable[[Lease], Awaitable[int]]],
+    ) -> None:
+        self._glance = glance
+        self._steps = steps
+
+    async def __call__(self, lease: Lease) -> int:
+        """Do a small batch of everything that is due; says how much was done."""
+        done = 0
+        for name in await self._glance(lease):
+            try:
+                done += await self._steps[name](lease)
+            except StorageUnavailable:
+                raise
+            except Exception as error:
+                logs.trouble("upkeep_failed", error, step=name, bucket=lease.bucket)
+        return done

@@ -7,7 +7,6 @@ before a word has arrived, or after it was heard and obeyed while the answer is 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,7 +15,6 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 _SOCKET = ".s.PGSQL.5432"
-_serial = itertools.count(1)
 
 
 @dataclass(slots=True)
@@ -56,20 +54,18 @@ class DatabaseLine:
     async def _pass_words(self, reader: asyncio.StreamReader, far: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             self.said += 1
-            if self.is_down:
-                return
-            far.write(data)
-            await far.drain()
             if self.breaks_after is not None:
                 self.breaks_after -= 1
-                if self.breaks_after <= 0:
-                    await asyncio.sleep(0.05)  # what was said last is done by then
-                    self.cut()
+            far.write(data)
+            await far.drain()
+            if self.breaks_after == 0:
+                await asyncio.sleep(0.05)  # what was said last is done by then
+                self.cut()
 
     async def _pass_answers(self, far: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await far.read(65536):
-                if self.breaks_after is None or self.breaks_after > 1:
+                if self.breaks_after is None or self.breaks_after > 0:
                     writer.write(data)
                     await writer.drain()
 

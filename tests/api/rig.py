@@ -96,11 +96,17 @@ def opening(one: str = ALICE, other: str = BOB, **more: object) -> dict[str, obj
 async def at_the_door(rig: Rig, *, api_rate: float = 1e6) -> AsyncIterator[Api]:
     """The API of a rig's account, with a ready pool ``default``."""
     await rig.pool("default", NUMBERS)
+    key = await rig.relay.keys.add(rig.account, name="test", scopes=tuple(Scope))
+    async with behind(rig, key, api_rate=api_rate) as api:
+        yield api
+
+
+@asynccontextmanager
+async def behind(rig: Rig, key: str, *, api_rate: float = 1e6) -> AsyncIterator[Api]:
+    """The application over a rig, for somebody who has a key already."""
     app = build_app(rig.relay, api_rate=api_rate)
     hooks = ProviderHooks(rig.relay, public_url=PUBLIC_URL, behind=app)
-    transport = httpx.ASGITransport(hooks)
-    key = await rig.relay.keys.add(rig.account, name="test", scopes=tuple(Scope))
-    async with httpx.AsyncClient(transport=transport, base_url=INSIDE_URL, trust_env=False) as http:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(hooks), base_url=INSIDE_URL, trust_env=False) as http:
         yield Api(rig, http, key)
 
 

@@ -1,4 +1,4 @@
-"""The database goes away in the middle of things, at every word that is said to it, and comes back.
+"""The database goes away in the middle of a request, at every word that is said to it, and comes back.
 
 What was begun is then either done or not begun at all, and the same request, sent again, ends in the same single thing.
 """
@@ -6,9 +6,9 @@ What was begun is then either done or not begun at all, and the same request, se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -16,26 +16,26 @@ import pytest
 from relay.settings import Settings
 from relay.storage import database
 from relay.wiring import build
-from tests.api.contract import Row, World, furnished
-from tests.api.contract import CONTRACT
 from tests.api.database_line import DatabaseLine, line_to
-from tests.api.rig import ALICE, BOB, CAROL, NUMBERS, PUBLIC_URL, Api, behind, inbound, opening
+from tests.api.rig import ALICE, PUBLIC_URL, Api, behind, inbound, opening
+from tests.services.people import phone
+from tests.services.rig import CREDENTIALS
 
-LONGEST = 40  #: words; more than any of these requests says
+_AT_ONCE = asyncio.Semaphore(8)
+_LEASE = 31  # seconds, and one to spare
 
-Request = Callable[[Api], Any]
+Request = Callable[[Api, int], Awaitable[httpx.Response]]  #: the n-th of many like it
 
 
 @asynccontextmanager
 async def over_a_line(api: Api, dsn: str) -> AsyncIterator[tuple[Api, DatabaseLine]]:
-    """The same account in a process of its own, whose line to the database can be cut. Everything is warm."""
+    """The same account in another process, whose line to the database can be cut. What it knows of the account is fresh."""
     async with line_to(dsn) as line:
         db = await database.connect(line.dsn, connections=2, patience=1.0)
         db.clock_offset = api.rig.relay.database.clock_offset
         relay = build(Settings(public_url=PUBLIC_URL), db, api.rig.relay.vault, api.rig.relay.transport)
-        async with behind(api.rig.on(relay), api.key) as cut_off:
-            for _ in range(2):
-                await cut_off.ask("POST", "/v1/sessions/dry-run", opening())
+        async with behind(replace(api.rig, relay=relay), api.key) as cut_off:
+            await cut_off.ask("POST", "/v1/sessions/dry-run", opening(phone(500), phone(501)))
             yield cut_off, line
         line.mend()
         await db.close()
@@ -45,16 +45,151 @@ async def words_of(api: Api, dsn: str, request: Request) -> int:
     """How many words a request says to the database when all goes well."""
     async with over_a_line(api, dsn) as (cut_off, line):
         before = line.said
-        answer = await request(cut_off)
+        answer = await request(cut_off, 0)
         assert answer.status_code < 300, answer.text
         return line.said - before
 
 
-async def broken(api: Api, dsn: str, request: Request, *, after: int) -> tuple[httpx.Response, httpx.Response]:
-    """The answers to a request whose database is lost after so many words, and to the same one half a minute later."""
-    async with over_a_line(api, dsn) as (cut_off, line):
-        line.breaks_after = after
-        first = await request(cut_off)
+async def broken(api: Api, dsn: str, request: Request, n: int) -> tuple[httpx.Response, httpx.Response]:
+    """The answers to a request whose database is lost after ``n`` words, and to the same one half a minute later."""
+    async with _AT_ONCE, over_a_line(api, dsn) as (cut_off, line):
+        line.breaks_after = n
+        first = await request(cut_off, n)
         line.mend()
-        cut_off.rig.later(seconds=31)
-        return first, await request(cut_off)
+        cut_off.rig.later(seconds=_LEASE)
+        return first, await request(cut_off, n)
+
+
+async def broken_everywhere(api: Api, dsn: str, request: Request) -> Sequence[httpx.Response]:
+    """Break a request after every single word; returns what the same requests were answered afterwards."""
+    count = await words_of(api, dsn, request)
+    both = await asyncio.gather(*(broken(api, dsn, request, n) for n in range(1, count + 1)))
+    firsts, seconds = [first for first, _ in both], [second for _, second in both]
+    assert {first.status_code for first in firsts} >= {503}
+    assert {first.headers.get("retry-after") for first in firsts if first.status_code == 503} == {"2"}
+    for first, second in both:
+        assert first.status_code in {503, second.status_code}
+        assert second.status_code < 300, second.text
+        if first.status_code < 300:
+            assert second.content == first.content
+    return seconds
+
+
+async def test_one_session_is_opened_when_the_database_is_lost_at_any_word(api: Api, shared_dsn: str) -> None:
+    """In a pool of one number, so that nobody who holds it could be given another."""
+    await api.made("/v1/pools", {"name": "small"})
+    await api.made("/v1/numbers", {"number": "+12025550109", "connection": api.connection, "pool": "small"})
+
+    def open_nth(cut_off: Api, n: int) -> Awaitable[httpx.Response]:
+        body = opening(phone(2 * n), phone(2 * n + 1), pool="small", unique_name=f"trip-{n}")
+        return cut_off.ask("POST", "/v1/sessions", body, idempotency_key=f"k{n}")
+
+    answers = await broken_everywhere(api, shared_dsn, open_nth)
+    listed = (await api.ask("GET", "/v1/sessions?limit=200")).json()["data"]
+
+    assert len(listed) == len(answers) + 1
+    assert {s["id"] for s in listed} >= {a.json()["id"] for a in answers}
+
+
+async def test_one_text_is_queued_when_the_database_is_lost_at_any_word(api: Api, shared_dsn: str) -> None:
+    session = await api.session()
+    path = f"/v1/sessions/{session['id']}/messages"
+    body = {"to": session["participants"][0]["id"], "text": "Your driver is here."}
+
+    def send_nth(cut_off: Api, n: int) -> Awaitable[httpx.Response]:
+        return cut_off.ask("POST", path, body, idempotency_key=f"k{n}")
+
+    answers = await broken_everywhere(api, shared_dsn, send_nth)
+    waiting = await api.rig.value("select count(*) from outbox where account_id = $1", api.rig.account.id)
+
+    assert waiting == len(answers) + 1
+    assert len({a.json()["id"] for a in answers}) == len(answers)
+
+
+async def test_one_inbound_text_is_taken_when_the_database_is_lost_at_any_word(api: Api, shared_dsn: str) -> None:
+    """The carrier sends the same webhook again after a 503, and after a 2xx that it never saw."""
+    session = await api.session()
+    webhooks = [inbound(api, ALICE, session["participants"][0]["proxy_number"], f"text {n}") for n in range(60)]
+
+    def take_nth(cut_off: Api, n: int) -> Awaitable[httpx.Response]:
+        return webhooks[n].post(cut_off)
+
+    answers = await broken_everywhere(api, shared_dsn, take_nth)
+    waiting = await api.rig.value("select count(*) from outbox where account_id = $1", api.rig.account.id)
+    listed = (await api.ask("GET", f"/v1/sessions/{session['id']}/messages?limit=200")).json()["data"]
+
+    assert waiting == len(listed) == len(answers) + 1
+
+
+@pytest.mark.parametrize("what", ["connections", "pools", "numbers"])
+async def test_one_thing_is_made_when_the_database_is_lost_at_any_word(api: Api, shared_dsn: str, what: str) -> None:
+    before = len((await api.ask("GET", f"/v1/{what}")).json()["data"])
+    bodies = {
+        "connections": lambda _: {"provider": "twilio", "credentials": dict(CREDENTIALS)},
+        "pools": lambda n: {"name": f"pool {n}"},
+        "numbers": lambda n: {"number": phone(100 + n), "connection": api.connection},
+    }
+
+    def make_nth(cut_off: Api, n: int) -> Awaitable[httpx.Response]:
+        return cut_off.ask("POST", f"/v1/{what}", bodies[what](n), idempotency_key=f"k{n}")
+
+    answers = await broken_everywhere(api, shared_dsn, make_nth)
+    listed = (await api.ask("GET", f"/v1/{what}")).json()["data"]
+
+    assert len(listed) == before + len(answers) + 1
+    assert {row["id"] for row in listed} >= {a.json()["id"] for a in answers}
+
+
+async def test_a_session_is_closed_once_when_the_database_is_lost_at_any_word(api: Api, shared_dsn: str) -> None:
+    sessions = [(await api.session(phone(2 * n), phone(2 * n + 1)))["id"] for n in range(30)]
+
+    def close_nth(cut_off: Api, n: int) -> Awaitable[httpx.Response]:
+        return cut_off.ask("POST", f"/v1/sessions/{sessions[n]}/close", idempotency_key=f"k{n}")
+
+    answers = await broken_everywhere(api, shared_dsn, close_nth)
+    closed = await api.rig.value(
+        "select count(*) from event where account_id = $1 and type = 'session.closed'", api.rig.account.id
+    )
+
+    assert closed == len(answers) + 1
+    assert {a.json()["session"]["close_reason"] for a in answers} == {"api"}
+
+
+async def test_the_same_request_waits_for_the_lease_when_its_first_try_was_lost(api: Api, shared_dsn: str) -> None:
+    """Nobody can know whether the process that began it still works on it."""
+    async with over_a_line(api, shared_dsn) as (cut_off, line):
+        line.breaks_after = await words_of(api, shared_dsn, _name_a_pool) - 6
+        lost = await _name_a_pool(cut_off, 1)
+        line.mend()
+        early = await _name_a_pool(cut_off, 1)
+        cut_off.rig.later(seconds=_LEASE)
+        late = await _name_a_pool(cut_off, 1)
+
+    assert lost.status_code == 503
+    assert (early.status_code, early.json()["code"], early.headers["retry-after"]) == (409, "request_in_progress", "1")
+    assert late.status_code == 201
+
+
+async def _name_a_pool(api: Api, n: int) -> httpx.Response:
+    return await api.ask("POST", "/v1/pools", {"name": f"pool {n}"}, idempotency_key=f"k{n}")
+
+
+async def test_everything_says_when_to_try_again_when_the_database_is_away(api: Api, shared_dsn: str) -> None:
+    session = await api.session()
+    text = inbound(api, ALICE, session["participants"][0]["proxy_number"], "hello")
+    async with over_a_line(api, shared_dsn) as (cut_off, line):
+        line.cut()
+        away = await asyncio.gather(
+            cut_off.ask("GET", "/v1/account"),
+            cut_off.ask("POST", "/v1/sessions", opening(ALICE, phone(7))),
+            text.post(cut_off),
+            cut_off.http.get("/readyz"),
+        )
+        alive = await cut_off.http.get("/healthz")
+        line.mend()
+        back = [await cut_off.ask("GET", "/v1/account"), await text.post(cut_off), await cut_off.http.get("/readyz")]
+
+    assert [(a.status_code, a.headers["retry-after"]) for a in away] == [(503, "2")] * 4
+    assert away[0].json()["code"] == away[1].json()["code"] == "storage_unavailable"
+    assert alive.status_code == 200
+    assert [a.status_code for a in back] == [200, 204, 200]

@@ -1,0 +1,29 @@
+"""``relay keyring``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from relay.vault import keyring
+from tests.cli.command import Command
+
+
+def test_keyring_is_made_for_its_owner_alone_and_never_made_twice(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "keyring.json"
+    made = Command({})("keyring", "make", str(path))
+    first = path.read_bytes()
+    again = Command({}).inside("keyring", "make", str(path))
+
+    assert (made.code, made.stdout) == (0, "")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert keyring.load(path).answers()
+    assert "exists already and is never written over" in again.refusal
+    assert path.read_bytes() == first
+
+
+def test_keyring_is_refused_when_its_folder_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    refusal = Command({}).inside("keyring", "make", str(tmp_path / "file" / "keyring.json")).refusal
+
+    assert "keyring.json cannot be written" in refusal
