@@ -24,7 +24,8 @@ _numbers = itertools.count(1)
 def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A running server, durable as in production."""
     binaries = find_binaries(Path(os.environ["RELAY_PG_BIN"]) if "RELAY_PG_BIN" in os.environ else None)
-    with start_embedded(tmp_path_factory.mktemp("postgres"), binaries=binaries) as server:
+    settings = {"track_commit_timestamp": "on"}  # lets a test see what was committed before what
+    with start_embedded(tmp_path_factory.mktemp("postgres"), binaries=binaries, settings=settings) as server:
         yield server
 
 
