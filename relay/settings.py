@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from relay.core.errors import BadSettings
@@ -64,6 +64,13 @@ class Settings(BaseSettings):
         "", description="A simulated carrier on this machine, in place of every provider; for tests and trials"
     )
 
+    @model_validator(mode="after")
+    def _connecting_ends_first(self) -> Self:
+        """Otherwise a wait for a connection could not be told from a wait for an answer, and only the first is harmless."""
+        if self.connect_timeout >= self.send_deadline:
+            raise ValueError("RELAY_CONNECT_TIMEOUT must be less than RELAY_SEND_DEADLINE")
+        return self
+
     @property
     def keyring_path(self) -> Path:
         return self.keyring or self.data_dir / "keyring.json"
@@ -78,12 +85,16 @@ def read_settings(**given: object) -> Settings:
     try:
         return Settings(**chosen)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
-        wrong = [f"RELAY_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
-        raise BadSettings("; ".join(wrong)) from None
+        raise BadSettings("; ".join(_said(e["loc"], e["msg"]) for e in error.errors())) from None
     except ValueError as error:  # pydantic-settings: a value that should be JSON and is not
         raise BadSettings(
             f"a setting cannot be read: {str(error).split(chr(34))[1] if chr(34) in str(error) else ''}"
         ) from None
+
+
+def _said(location: tuple[int | str, ...], message: str) -> str:
+    words = message.removeprefix("Value error, ")
+    return f"RELAY_{str(location[0]).upper()}: {words}" if location else words
 
 
 def runtime_dir() -> Path | None:

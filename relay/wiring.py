@@ -188,6 +188,7 @@ def _steps(relay: Relay) -> list[Step]:
         Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
         Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
+        Step("forget_people", rarely, lambda lease: relay.expiry.forget_people(lease.bucket)),
     ]
 
 

@@ -24,7 +24,7 @@ def rows() -> list[tuple[str, str, str]]:
 
 
 def test_every_setting_is_in_the_readme_once_when_the_table_is_read() -> None:
-    assert Counter(name for name, _, _ in rows()) == Counter(Settings.model_fields)
+    assert Counter(name for name, _, _ in rows()) == Counter(list(Settings.model_fields))
 
 
 def test_every_setting_has_a_description_and_the_readme_repeats_it() -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -14,6 +16,8 @@ from relay import metrics
 from relay.api.call import Endpoint, Services
 from relay.core.errors import RelayError
 from relay.storage import migrate
+
+_SCHEMA = "#/components/schemas/{model}"
 
 
 def routes(services: Services, endpoints: Sequence[Endpoint]) -> list[BaseRoute]:
@@ -49,11 +53,16 @@ def openapi(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    bodies: list[tuple[type[BaseModel], JsonSchemaMode]] = [(e.body, "validation") for e in endpoints if e.body]
+    _, schemas = models_json_schema(bodies, ref_template=_SCHEMA)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Relay", "version": "1"},
         "paths": paths,
-        "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
         "security": [{"key": []}],
     }
 
@@ -70,6 +79,6 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "responses": {"2XX": {"description": "Done"}, "4XX": {"description": "RFC 9457 problem details"}},
     }
     if endpoint.body is not None:
-        schema = endpoint.body.model_json_schema()
+        schema = {"$ref": _SCHEMA.format(model=endpoint.body.__name__)}
         operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
     return operation

@@ -21,7 +21,6 @@ class WrongMethod(CallerMistake):
     code = "method_not_allowed"
 
 
-
 #: The most particular class comes first.
 STATUSES: tuple[tuple[type[RelayError], int, str], ...] = (
     (errors.NotAuthenticated, 401, "Not authenticated"),

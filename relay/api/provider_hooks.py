@@ -47,7 +47,7 @@ class ProviderHooks:
         await _reply(send, status, body, kind)
 
     async def _answer(self, request: Request) -> tuple[int, bytes, str]:
-        parts = request.url.path.removeprefix(_PREFIX).split("/")
+        parts = request.scope["path"].removeprefix(_PREFIX).split("/")
         try:
             return await self._dispatch(request, parts)
         except (WebhookRefused, Tampered, NotFound):

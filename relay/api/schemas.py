@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -13,10 +14,19 @@ from relay.core.model import GeoMatch
 LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
 LONGEST_NAME = 64  # characters
 
+_PHONE = re.compile(r"\+(?:[ ./()-]*[0-9]){7,15}")  # an order's number has no plus
+
 
 def _one_line(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must not contain control characters")
+    return value
+
+
+def _no_phone(value: str) -> str:
+    """What the API gives back must not be a place to leave a phone in: answers, events and logs would carry it on."""
+    if _PHONE.search(value):
+        raise ValueError("must not hold a phone")
     return value
 
 
@@ -28,13 +38,16 @@ def _text(value: str) -> str:
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line)]
-Label = Annotated[str, Field(max_length=32), AfterValidator(_one_line)]
+Name = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line), AfterValidator(_no_phone)
+]
+Label = Annotated[str, Field(max_length=32), AfterValidator(_one_line), AfterValidator(_no_phone)]
+Note = Annotated[str, Field(max_length=200), AfterValidator(_one_line), AfterValidator(_no_phone)]
 Short = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_text)]
 Phone = Annotated[str, Field(max_length=40, description="E.164, such as +12025550177")]
 Country = Annotated[str, Field(pattern="^[A-Z]{2}$")]
-Metadata = Annotated[dict[Name, Short], Field(max_length=10)]
+Metadata = Annotated[dict[Name, Note], Field(max_length=10)]
 ExpiresIn = Annotated[int, Field(ge=60, le=180 * 86400, description="seconds")]
 IdleTimeout = Annotated[int, Field(ge=60, le=180 * 86400, description="seconds")]
 CoolDown = Annotated[

@@ -111,17 +111,10 @@ def change(
     notice: Notices = None,
 ) -> None:
     """Change what an account has decided for itself. What is not named stays."""
-    given = {
-        "programme": programme,
-        "help_contact": help_contact,
-        "language": language,
-        "on_ambiguous": on_ambiguous,
-        "expires_in": expires_in,
-        "idle_timeout": idle_timeout,
-        "cool_down": cool_down,
-        "allowed_countries": allowed_countries,
-        "notice": notice or None,
-    }
+    words = {"programme": programme, "help_contact": help_contact, "language": language, "notice": notice or None}
+    times = {"expires_in": expires_in, "idle_timeout": idle_timeout, "cool_down": cool_down}
+    rules = {"on_ambiguous": on_ambiguous, "allowed_countries": allowed_countries}
+    given: dict[str, Any] = {**words, **times, **rules}
     at_least_one(**given)
 
     async def work(relay: Relay) -> None:

@@ -57,7 +57,7 @@ def add(*, account: OfAccount, provider: Provider, account_sid: AccountSid = Non
         typer.echo(public(IdKind.CONNECTION, made.id))
         document = _document(relay, owner, made)
         say(f"enter these addresses at {provider}, for inbound texts (POST) and for calls:")
-        typer.echo(aligned([(hook, document[hook]) for hook in ("inbound", "voice")]), err=True)
+        say(aligned([(hook, document[hook]) for hook in ("inbound", "voice")]))
 
     administer(work)
 

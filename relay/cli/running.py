@@ -33,7 +33,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except RelayError as error:
-        err.print(f"relay: {error.message}", style="red" if err.is_terminal else None, markup=False)
+        err.print(f"relay: {error.message}", style="red" if err.is_terminal else None, markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 
@@ -80,5 +80,5 @@ async def until_stopped() -> AsyncIterator[asyncio.Event]:
 
 def say(line: str) -> None:
     """One line for a person, on stderr when stdout is for a program."""
-    err.print(line, markup=False)
+    err.print(line, markup=False, soft_wrap=True)
     sys.stderr.flush()

@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import typer
 from rich.text import Text
@@ -86,21 +86,38 @@ def sandbox(
     if given.database_url:
         say("relay: RELAY_DATABASE_URL is set and not used: the sandbox has a database of its own")
     code = 0
-    with _ending_quietly(), told(), _house(given, ephemeral=ephemeral or tour) as house:
-        code = asyncio.run(_tour(house) if tour else _live(house, as_json=as_json, browser=not no_browser))
+    with _Ending() as ending, told(), _house(given, ephemeral=ephemeral or tour) as house:
+        if tour:
+            code = asyncio.run(_tour(house, ending))
+        else:
+            asyncio.run(_live(house, ending, as_json=as_json, browser=not no_browser))
     raise typer.Exit(code)
 
 
-@contextmanager
-def _ending_quietly() -> Iterator[None]:
-    """Ctrl-C and SIGTERM are how a sandbox ends, even one that has not come up yet."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        pass
-    finally:
-        signal.signal(signal.SIGTERM, before)
+class _Ending:
+    """Ctrl-C and SIGTERM are how a sandbox ends, even one that has not come up yet.
+
+    The first one is noted, and heeded between two steps of the start: an exception in the middle of one can be lost (in a
+    fork) or lose a child. The second one interrupts.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def _note(self, _number: int, _frame: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _error: BaseException | None, _trace: object) -> bool:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        return kind is KeyboardInterrupt
 
 
 @contextmanager
@@ -128,36 +145,41 @@ def _folder(given: Settings, *, ephemeral: bool) -> Iterator[Path]:
         yield Path(name) / "data"
 
 
-async def _live(house: _House, *, as_json: bool, browser: bool) -> int:
-    """From ready to stopped. Returns the exit code."""
+async def _live(house: _House, ending: _Ending, *, as_json: bool, browser: bool) -> None:
+    """From ready to stopped."""
     logs.configure(level=_log_level(house.settings))
-    async with until_stopped() as stopped, _running(house) as address:
-        if stopped.is_set():
-            return 0
-        if as_json:
-            _print_json(address)
-        else:
-            _print_welcome(address, house.settings.data_dir)
-            if browser and out.is_terminal:
+    async with until_stopped() as stopped:
+        if ending.asked:
+            return
+        async with _running(house) as address:
+            if stopped.is_set():
+                return
+            if as_json:
+                _print_json(address)
+            else:
+                _print_welcome(address, house.settings.data_dir)
+            if browser and not as_json and out.is_terminal:
                 await asyncio.to_thread(_open_page, f"{address.url}/sandbox")
-        await stopped.wait()
-    return 0
+            await stopped.wait()
 
 
-async def _tour(house: _House) -> int:
+async def _tour(house: _House, ending: _Ending) -> int:
     """From ready to the end of the story, or to the signal that cuts it short. Returns the exit code."""
     lines = io.StringIO()
     logs.configure(level="info", stream=lines)
-    async with until_stopped() as stopped, _running(house) as address:
-        place = Place(address.url, address.api_key, address.database_url, lines.getvalue)
-        told_whole = asyncio.create_task(tell(place))
-        cut_short = asyncio.create_task(stopped.wait())
-        await asyncio.wait({told_whole, cut_short}, return_when=asyncio.FIRST_COMPLETED)
-        cut_short.cancel()
-        if told_whole.done():
-            return 0 if told_whole.result() else 1
-        told_whole.cancel()
-    return 1
+    async with until_stopped() as stopped:
+        if ending.asked:
+            return 1
+        async with _running(house) as address:
+            place = Place(address.url, address.api_key, address.database_url, lines.getvalue)
+            story = asyncio.create_task(tell(place))
+            cut_short = asyncio.create_task(stopped.wait())
+            await asyncio.wait({story, cut_short}, return_when=asyncio.FIRST_COMPLETED)
+            cut_short.cancel()
+            if not story.done():
+                story.cancel()
+                return 1
+            return 0 if story.result() else 1
 
 
 def _log_level(settings: Settings) -> str:

@@ -1,17 +1,20 @@
 """The simulated carrier as a child process: started, waited for, ended.
 
 It is a process of its own because it is the outside world. It is given nothing but its credentials, and those through the
-environment, since arguments show in ``ps``. On Linux the carrier asks to be ended with the thread that started it, so
-``start`` belongs in the main thread.
+environment, since arguments show in ``ps``. The danger is a carrier that outlives us, killed before it could even ask to be
+ended with its parent. So on Linux that is asked for it, and ``start`` belongs in the main thread: it ends with that thread.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +23,7 @@ from relay.sandbox.memory import Memory
 
 _READY_WITHIN = 15.0  # seconds
 _ENDS_WITHIN = 5.0
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Child:
@@ -39,6 +43,7 @@ class Child:
             stdout=subprocess.PIPE,
             env={"CARRIER_AUTH_TOKEN": memory.auth_token, "PATH": os.defpath},
             start_new_session=True,  # Ctrl-C in the terminal is for us: the carrier goes last
+            preexec_fn=_end_with_us(),
         )
         return cls(process)
 
@@ -68,3 +73,17 @@ class Child:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+def _end_with_us() -> Callable[[], None] | None:
+    """What the child does before it becomes the carrier: ask for a SIGTERM when its parent's thread dies (Linux)."""
+    if sys.platform != "linux":
+        return None
+    parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
+
+    def in_child() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before it was asked
+            os._exit(1)
+
+    return in_child

@@ -10,12 +10,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from relay.sandbox.tour_acts import ADA, BJORN, OTHERS, Plot
 from relay.sandbox.tour_stage import Place, expect, soon
 from relay.storage.panel import copies
 
+#: Everybody may say these, and they stand in our own code's words too.
+KEYWORDS = frozenset({"STOP", "START"})
 #: How many states a message has been in by the time it is in this one; each is one event.
 _STEPS = {"refused": 1, "delivered": 3}
 
@@ -55,18 +57,25 @@ async def what_is_kept(plot: Plot, place: Place) -> None:
     )
     expect("sealed phones", expected=20, saw=len(sealed))
     expect("rows in the outbox", expected=0, saw=len(rows(tables["outbox"])))
-    _search(plot, {**tables, "the log": place.log().encode()})
+    number = plot.number_of(ADA).encode()
+    expect(
+        "tables with Ada's number, which is no secret",
+        expected=["number"],
+        saw=[t for t in tables if number in tables[t]],
+    )
+    search(plot.stage.said, {**tables, "the log": place.log().encode()})
     size = sum(map(len, tables.values()))
     teller.held(
         f"{len(tables)} tables ({size // 1000} kB) and the log ({len(place.log()) // 1000} kB) were searched for "
-        f"{2 + len(OTHERS)} phones and {len(set(plot.stage.said))} texts, plain, in hexadecimal, in base64 and as plain "
-        "hashes: there is none"
+        f"{2 + len(OTHERS)} phones and {len({*plot.stage.said} - KEYWORDS)} texts, plain, in hexadecimal, in base64 and as "
+        "plain hashes: there is none"
     )
 
 
-def _search(plot: Plot, places: Mapping[str, bytes]) -> None:
+def search(said: Iterable[str], places: Mapping[str, bytes]) -> None:
+    """Look for every phone of the story and everything said in it. Raises Mistold that names where there is one."""
     phones = [spelling for person in (ADA, BJORN, *OTHERS) for spelling in (person.phone, person.phone[1:])]
-    for secret in (*phones, *(text for text in plot.stage.said if text not in {"STOP", "START"})):
+    for secret in (*phones, *(text for text in said if text not in KEYWORDS)):
         for form, spelled in spellings(secret):
             found = [name for name, content in places.items() if spelled in content]
             expect(f"places with a phone or a text of the story ({form})", expected=[], saw=found)

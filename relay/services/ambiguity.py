@@ -14,7 +14,7 @@ from functools import partial
 from relay import logs
 from relay.core import delivery
 from relay.core.delivery import AmbiguityTimes, GivenUp, Outcome, when_given_up
-from relay.core.errors import WebhookRefused
+from relay.core.errors import Tampered, WebhookRefused
 from relay.core.ids import IdKind, public
 from relay.core.model import OnAmbiguous
 from relay.providers.base import Adapter, Found, ReceiptWord
@@ -85,7 +85,11 @@ class Ambiguity:
             found = await self._find(one, number, connection, adapter)
         except (NoAnswer, WebhookRefused):
             return False
-        return len(found) > one.rivals
+        except Tampered as error:  # nothing to look for; it must not keep the others from being looked for
+            logs.trouble("unreadable_outbox_row", error, message=public(IdKind.MESSAGE, one.message_id))
+            return False
+        async with self.database.transaction() as tx:
+            return len(found) > await outbox.rivals(tx, one.message_id, one.attempt_id)
 
     async def _find(self, one: Unresolved, number: Number, connection: Connection, adapter: Adapter) -> list[Found]:
         """What the provider accepted with this text, for this phone, at about the time of the attempt."""

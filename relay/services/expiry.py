@@ -47,10 +47,13 @@ class Expiry:
 
         async def work(tx: Transaction) -> int:
             before = inbox.answered_before(tx.now)
-            await suppressions.forget_answers(tx, bucket, before=before, limit=_BATCH)
-            return 0
+            return await suppressions.forget_answers(tx, bucket, before=before, limit=_BATCH)
 
         return await self.database.run(work)
+
+    async def forget_people(self, bucket: int) -> int:
+        """Forget the keyed hashes of people whom no binding, no waiting text and no opt-out needs any more."""
+        return await self.database.run(lambda tx: sessions.forget_people(tx, bucket, limit=_BATCH))
 
 
 async def _end(bucket: int, session_id: UUID, tx: Transaction) -> bool:

@@ -272,8 +272,8 @@ def _words(account: Account, notice: Notice) -> str:
     )
 
 
-def _alarm_about_altered(texts: Sequence[ArrivedText], altered: frozenset[bytes]) -> None:
+def _alarm_about_altered(texts: Sequence[ArrivedText], altered: frozenset[tuple[bytes, bytes]]) -> None:
     for text in texts:
-        if text.key in altered:
+        if (text.key, text.fingerprint) in altered:
             metrics.alarms.labels("altered_duplicate").inc()
             logs.note("altered_duplicate", level="warning", connection=public(IdKind.CONNECTION, text.connection_id))

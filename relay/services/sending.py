@@ -97,7 +97,8 @@ class Sending:
                 logs.trouble("unreadable_outbox_row", error, message=public(IdKind.MESSAGE, one.message_id))
                 metrics.alarms.labels("unreadable_outbox_row").inc()
                 unreadable.append(Mark(one.attempt_id, one.message_id, Outcome.REFUSED, reason=Reason.UNKNOWN))
-        await self.mark(bucket, unreadable)
+        if unreadable:
+            await self._surely(partial(self.mark, bucket, unreadable))
         return intents
 
     async def _pass_door(self, bucket: int, epoch: int, message_ids: Sequence[UUID]) -> tuple[list[Passed], datetime]:

@@ -163,7 +163,7 @@ class Sessions:
             held = await sessions.lock(tx, bucket, account.id, session_id)
             if held is None:
                 raise NotFound
-            if held.status != "open" or tx.now >= held.expires_at:
+            if held.status != "open" or Lifetime(held.expires_at, held.idle_at).ended(tx.now):
                 raise Conflict("the session is closed", code="session_closed")
             stored = (await sessions.read(tx, bucket, account.id, [session_id]))[0]
             end = held.expires_at
@@ -171,11 +171,9 @@ class Sessions:
                 end = lifetime.expiry(
                     tx.now, expires_in=wanted.expires_in, expires_at=wanted.expires_at, default=lifetime.DEFAULT_LIFE
                 )
-            idle = wanted.idle_timeout if wanted.idle_timeout is not None else held.idle_timeout
-            since = held.last_message_at or held.created_at
+            idle, idle_at = held.idle_timeout, held.idle_at
             if wanted.idle_timeout is not None:
-                since = tx.now
-            idle_at = since + timedelta(seconds=idle) if idle is not None else None
+                idle, idle_at = wanted.idle_timeout, tx.now + timedelta(seconds=wanted.idle_timeout)
             metadata = stored.metadata if wanted.metadata is None else dict(wanted.metadata)
             await sessions.change(
                 tx, bucket, session_id, lifetime=Lifetime(end, idle_at), idle_timeout=idle, metadata=metadata
@@ -222,6 +220,8 @@ class Sessions:
 
     async def _try(self, plan: _Plan, lost: frozenset[tuple[UUID, bytes]], tx: Transaction) -> None:
         bucket, wanted = plan.wanted.pool.bucket, plan.wanted
+        if await sessions.read(tx, bucket, plan.account.id, [plan.session_id]):
+            return  # an earlier try was committed unseen: choosing again would find its numbers held by these people
         known = await sessions.meet(tx, bucket, [(p.index, p.key_id) for p in plan.parties])
         _refuse_opted_out(known)
         chosen = await self._choose(tx, plan, lost)

@@ -35,10 +35,10 @@ class InboxKey:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Which keys are new, and which old ones came with another body than the first time."""
+    """Which keys are new, and which (key, fingerprint) came with another body than the first time."""
 
     new: frozenset[bytes]
-    altered: frozenset[bytes]
+    altered: frozenset[tuple[bytes, bytes]]
 
 
 async def record(tx: Transaction, bucket: int, keys: Sequence[InboxKey]) -> Recorded:
@@ -47,12 +47,11 @@ async def record(tx: Transaction, bucket: int, keys: Sequence[InboxKey]) -> Reco
     columns = _columns(list(unique.values()))
     rows = await tx.fetch(_SQL["keys"], bucket, tx.now, *columns, [k.fingerprint for k in unique.values()])
     new = {(r["connection_id"], r["kind"], r["key"]) for r in rows}
-    old = [k for identity, k in unique.items() if identity not in new]
-    seen: dict[tuple[UUID, int, bytes], bytes] = {}
-    if old:
+    first = {identity: unique[identity].fingerprint for identity in new}
+    if old := [k for identity, k in unique.items() if identity not in new]:
         rows = await tx.fetch(_SQL["seen"], bucket, *_columns(old))
-        seen = {(r["connection_id"], r["kind"], r["key"]): r["fingerprint"] for r in rows}
-    altered = {k.key for k in old if seen.get((k.connection_id, k.kind, k.key)) != k.fingerprint}
+        first |= {(r["connection_id"], r["kind"], r["key"]): r["fingerprint"] for r in rows}
+    altered = {(k.key, k.fingerprint) for k in keys if first.get((k.connection_id, k.kind, k.key)) != k.fingerprint}
     return Recorded(frozenset(key for _, _, key in new), frozenset(altered))
 
 

@@ -138,11 +138,7 @@ async def abandoned(
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """An ambiguous send whose fate is to be looked for.
-
-    ``rivals``: how many other texts to the same person were accepted at about the same time. One of them may have said
-    the same, so finding the text proves something only when it is found more often than that.
-    """
+    """An ambiguous send whose fate is to be looked for."""
 
     message_id: UUID
     account_id: UUID
@@ -152,11 +148,19 @@ class Unresolved:
     attempt_id: UUID
     begun_at: datetime
     ended_at: datetime
-    rivals: int
 
 
 async def unresolved(tx: Transaction, bucket: int, *, limit: int) -> list[Unresolved]:
     return [Unresolved(**_with_envelope(row)) for row in await tx.fetch(_SQL["unresolved"], bucket, tx.now, limit)]
+
+
+async def rivals(tx: Transaction, message_id: UUID, attempt_id: UUID) -> int:
+    """How many other sends to the same person at about the same time the provider has or may have accepted.
+
+    Any of them may have said the same, so that finding the text proves something only when it is found more often.
+    """
+    count: int = await tx.fetchval(_SQL["rivals"], bucket_of(message_id), message_id, attempt_id)
+    return count
 
 
 async def asked(tx: Transaction, found: Unresolved, next_look: datetime) -> None:

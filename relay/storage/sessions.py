@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from relay.storage import queries
 from relay.storage.database import Row, Transaction
 
 _SQL = queries.load("sessions")
+_START_IS_KEPT_FOR = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,16 @@ class NewSession:
 
 
 async def meet(tx: Transaction, bucket: int, people: Sequence[tuple[bytes, int]]) -> dict[bytes, bool]:
-    """Make sure that these people (party index, key id) have a row, lock it for share; says who has opted out."""
+    """Make sure that these people (party index, key id) have a row, lock it for share; says who has opted out.
+
+    A row that was there and is forgotten before it could be locked is made again.
+    """
     indexes = [index for index, _ in people]
-    await tx.execute(_SQL["open_1_people"], bucket, indexes, [key_id for _, key_id in people])
-    return await opted_out(tx, bucket, indexes)
+    known: dict[bytes, bool] = {}
+    while not known.keys() >= set(indexes):
+        await tx.execute(_SQL["open_1_people"], bucket, indexes, [key_id for _, key_id in people])
+        known = await opted_out(tx, bucket, indexes)
+    return known
 
 
 async def opted_out(tx: Transaction, bucket: int, party_indexes: Sequence[bytes]) -> dict[bytes, bool]:
@@ -166,8 +173,7 @@ class HeldSession:
     cool_down: int
     expires_at: datetime
     idle_timeout: int | None
-    created_at: datetime
-    last_message_at: datetime | None
+    idle_at: datetime | None
     last_leg_no: int
 
 
@@ -240,7 +246,7 @@ async def lock_ended(tx: Transaction, bucket: int, session_id: UUID) -> Lifetime
 
 
 async def free_cooled(tx: Transaction, bucket: int, *, limit: int) -> int:
-    """Give back bindings whose cool-down is over and forget people whom nothing needs any more; says how many."""
+    """Give back bindings whose cool-down is over; says how many."""
     rows = await tx.fetch(_SQL["cooled"], bucket, tx.now, limit)
     if rows:
         rows.sort(key=lambda r: (r["number_id"], r["party_index"]))
@@ -249,5 +255,11 @@ async def free_cooled(tx: Transaction, bucket: int, *, limit: int) -> int:
     return len(rows)
 
 
-async def forget_people(tx: Transaction, bucket: int, party_indexes: Sequence[bytes]) -> None:
-    await tx.execute(_SQL["forget_people"], bucket, sorted(party_indexes))
+async def forget_people(tx: Transaction, bucket: int, *, limit: int) -> int:
+    """Forget people whom nothing needs any more; says how many."""
+    day_ago = tx.now - _START_IS_KEPT_FOR
+    found = [row["party_index"] for row in await tx.fetch(_SQL["needless_people"], bucket, day_ago, limit)]
+    if not found:
+        return 0
+    await tx.execute(_SQL["lock_people"], bucket, found)
+    return len(await tx.fetch(_SQL["forget_people"], bucket, day_ago, found))

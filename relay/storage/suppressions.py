@@ -120,5 +120,6 @@ async def copy_people(tx: Transaction, pool_bucket: int, people: Sequence[OptedO
     await tx.execute(_SQL["copy_people"], pool_bucket, *columns)
 
 
-async def forget_answers(tx: Transaction, bucket: int, *, before: datetime, limit: int) -> None:
-    await tx.execute(_SQL["forget_answers"], bucket, before, limit)
+async def forget_answers(tx: Transaction, bucket: int, *, before: datetime, limit: int) -> int:
+    """Forget when automatic answers were given; says how many."""
+    return len(await tx.fetch(_SQL["forget_answers"], bucket, before, limit))

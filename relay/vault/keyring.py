@@ -98,6 +98,8 @@ def save_new(keyring: Keyring, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
+        if not path.parent.is_dir():
+            raise KeyringRefused(f"{path.parent} is not a folder") from None
         raise KeyringRefused(f"{path} exists already and is never written over") from None
     except OSError as error:
         raise KeyringRefused(f"{path} cannot be written: {error.strerror}") from None

@@ -188,19 +188,28 @@ select o.message_id, a.id as attempt_id
  limit $4;
 
 -- name: unresolved
--- $1 bucket $2 now $3 limit. Ambiguous sends whose next look is due; rivals: other texts to the same person at the time
+-- $1 bucket $2 now $3 limit. Ambiguous sends whose next look is due
 select o.message_id, o.account_id, o.number_id, o.asked, o.sealed_phone, o.sealed_text, o.transit_id,
-       a.id as attempt_id, a.begun_at, a.ended_at,
-       (select count(*) from message r
-         where r.bucket = $1::smallint and r.session_id = o.session_id and r.to_participant = o.to_participant
-           and r.id <> o.message_id and r.accepted_at between a.begun_at - interval '10 s' and a.ended_at + interval '10 s'
-       )::int as rivals
+       a.id as attempt_id, a.begun_at, a.ended_at
   from outbox o
   join attempt a on a.bucket = $1::smallint and a.message_id = o.message_id
    and a.n = (select max(l.n) from attempt l where l.bucket = $1::smallint and l.message_id = o.message_id)
  where o.bucket = $1::smallint and o.phase = 'unresolved' and o.due_at <= $2::timestamptz
  order by o.due_at
  limit $3;
+
+-- name: rivals
+-- $1 bucket $2 message id $3 attempt id. Attempts at other texts of the leg at about the same time that were or may have
+-- been accepted: the provider may have shown us one of those. Asked after the provider was, so that none is missed
+select count(*)
+  from outbox o
+  join attempt a on a.bucket = $1::smallint and a.id = $3::uuid
+  join message m on m.bucket = $1::smallint and m.session_id = o.session_id and m.to_participant = o.to_participant
+   and m.id <> o.message_id
+  join attempt r on r.bucket = $1::smallint and r.message_id = m.id
+   and coalesce(r.outcome, 'ambiguous') in ('accepted', 'ambiguous')
+   and r.begun_at <= a.ended_at + interval '10 s' and coalesce(r.ended_at, 'infinity') >= a.begun_at - interval '10 s'
+ where o.bucket = $1::smallint and o.message_id = $2::uuid;
 
 -- name: asked
 -- $1 bucket $2 message id $3 asked before $4 next look. The provider was asked and did not know

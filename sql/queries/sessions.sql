@@ -81,7 +81,7 @@ select id, pool_id, status, unique_name, metadata, created_at, expires_at, idle_
 
 -- name: lock
 -- $1 bucket $2 account $3 session id. No row = unknown or somebody else's
-select id, status, cool_down, expires_at, idle_timeout, created_at, last_message_at, last_leg_no from session
+select id, status, cool_down, expires_at, idle_timeout, idle_at, last_leg_no from session
  where bucket = $1::smallint and account_id = $2::uuid and id = $3::uuid for no key update;
 
 -- name: change
@@ -149,25 +149,42 @@ with s as (
 select id from s;
 
 -- name: cooled
--- $1 bucket $2 now $3 limit. Bindings whose cool-down is over, and the people they were of
-select number_id, party_index, participant_id from binding
+-- $1 bucket $2 now $3 limit. Bindings whose cool-down is over
+select number_id, party_index from binding
  where bucket = $1::smallint and held_until <= $2::timestamptz
  order by held_until limit $3;
 
 -- name: free
--- $1 bucket $2 now | $3 number ids $4 party indexes, sorted by number and person. Unless taken again since
+-- $1 bucket $2 now | $3 number ids $4 party indexes, sorted by number and person. Unless taken again since. With the binding
+-- goes the index of everybody who held it, for the same two people may have taken it again and again
 with b as (
     delete from binding using unnest($3::uuid[], $4::bytea[]) as u(number_id, party_index)
      where binding.bucket = $1::smallint and binding.number_id = u.number_id and binding.party_index = u.party_index
        and binding.held_until <= $2::timestamptz
-    returning binding.participant_id
+    returning binding.number_id, binding.party_index
 )
 update participant set party_index = null
-  from b where participant.bucket = $1::smallint and participant.id = b.participant_id and participant.status <> 'live';
+  from b where participant.bucket = $1::smallint and participant.number_id = b.number_id
+   and participant.party_index = b.party_index and participant.status <> 'live';
+
+-- name: needless_people
+-- $1 bucket $2 a day ago $3 limit. People whom no binding, no waiting text and no opt-out needs any more. A START is kept
+-- for a day, because an older STOP that is still on its way must lose against it
+select p.party_index from person p
+ where p.bucket = $1::smallint and not p.opted_out and p.changed_at <= $2::timestamptz
+   and not exists (select 1 from binding b where b.bucket = $1::smallint and b.party_index = p.party_index)
+   and not exists (select 1 from outbox o where o.bucket = $1::smallint and o.party_index = p.party_index)
+ limit $3;
+
+-- name: lock_people
+-- $1 bucket | $2 party indexes. Waits for whoever is about to bind or to queue something for them
+select party_index from person
+ where bucket = $1::smallint and party_index = any ($2::bytea[]) order by party_index for update;
 
 -- name: forget_people
--- $1 bucket | $2 party indexes. People whom no binding, no waiting text and no opt-out needs any more
+-- $1 bucket $2 a day ago | $3 party indexes, locked. Its own snapshot: sees what the lock waited for
 delete from person p
- where p.bucket = $1::smallint and p.party_index = any ($2::bytea[]) and not p.opted_out
+ where p.bucket = $1::smallint and p.party_index = any ($3::bytea[]) and not p.opted_out and p.changed_at <= $2::timestamptz
    and not exists (select 1 from binding b where b.bucket = $1::smallint and b.party_index = p.party_index)
-   and not exists (select 1 from outbox o where o.bucket = $1::smallint and o.party_index = p.party_index);
+   and not exists (select 1 from outbox o where o.bucket = $1::smallint and o.party_index = p.party_index)
+returning p.party_index;

@@ -94,4 +94,5 @@ select $1::smallint, t.party_index, t.key_id, true, t.changed_at
 delete from answer a using (select number_id, party_index, kind from answer
                              where bucket = $1::smallint and last_at <= $2::timestamptz limit $3) as old
  where a.bucket = $1::smallint and a.number_id = old.number_id and a.party_index = old.party_index and a.kind = old.kind
-   and a.last_at <= $2::timestamptz;
+   and a.last_at <= $2::timestamptz
+returning a.kind;

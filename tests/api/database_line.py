@@ -27,6 +27,7 @@ class DatabaseLine:
     breaks_after: int | None = None  #: so many words of Relay's are still heard; the last one's answer is lost
     is_down: bool = False
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _calls: set[asyncio.Task[None] | None] = field(default_factory=set)
 
     def cut(self) -> None:
         """End every connection; nobody answers until ``mend``."""
@@ -38,18 +39,29 @@ class DatabaseLine:
         self.is_down, self.breaks_after = False, None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection of Relay's, until either end has gone."""
+        self._calls.add(asyncio.current_task())
         if self.is_down:
             writer.transport.abort()
             return
         far_reader, far_writer = await asyncio.open_unix_connection(str(self.far))
         self._writers |= {writer, far_writer}
-        answers = asyncio.create_task(self._pass_answers(far_reader, writer))
-        with suppress(OSError):
-            await self._pass_words(reader, far_writer)
-        answers.cancel()
+        passing = [
+            asyncio.create_task(self._pass_words(reader, far_writer)),
+            asyncio.create_task(self._pass_answers(far_reader, writer)),
+        ]
+        await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
+        for task in passing:
+            task.cancel()
+        await asyncio.gather(*passing, return_exceptions=True)
         self._writers -= {writer, far_writer}
         for end in (writer, far_writer):
             end.close()
+
+    async def hang_up(self) -> None:
+        """Cut, and wait until every call has ended."""
+        self.cut()
+        await asyncio.gather(*(call for call in self._calls if call), return_exceptions=True)
 
     async def _pass_words(self, reader: asyncio.StreamReader, far: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
@@ -82,6 +94,5 @@ async def line_to(dsn: str) -> AsyncIterator[DatabaseLine]:
         try:
             yield line
         finally:
-            line.cut()
             server.close()
-            await server.wait_closed()
+            await line.hang_up()

@@ -38,9 +38,10 @@ _serial = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One account at the API. ``key`` has every scope; ``http`` carries none by itself."""
+    """One account at the API. ``key`` has every scope; ``http``, which speaks to ``app``, carries none by itself."""
 
     rig: Rig
+    app: ProviderHooks
     http: httpx.AsyncClient
     key: str
 
@@ -79,7 +80,7 @@ class Api:
         account = await relay.accounts.add(f"other market {next(_serial)}")
         connection = await relay.connections.add(account, "twilio", CREDENTIALS, await self.rig.seed())
         key = await relay.keys.add(account, name="test", scopes=tuple(Scope))
-        return Api(replace(self.rig, account=account, connection=connection), self.http, key)
+        return Api(replace(self.rig, account=account, connection=connection), self.app, self.http, key)
 
     @property
     def connection(self) -> str:
@@ -107,7 +108,7 @@ async def behind(rig: Rig, key: str, *, api_rate: float = 1e6) -> AsyncIterator[
     app = build_app(rig.relay, api_rate=api_rate)
     hooks = ProviderHooks(rig.relay, public_url=PUBLIC_URL, behind=app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(hooks), base_url=INSIDE_URL, trust_env=False) as http:
-        yield Api(rig, http, key)
+        yield Api(rig, hooks, http, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,17 @@ def inbound(api: Api, sender: str, number: str, text: str, **more: str) -> Webho
         **more,
     }
     return Webhook(f"/hooks/{api.connection}/inbound", form)
+
+
+async def talk(api: Api) -> tuple[str, str]:
+    """A session's id, and the number that Alice texts in it."""
+    session = await api.session()
+    return session["id"], session["participants"][0]["proxy_number"]
+
+
+async def taken(api: Api, session: str) -> int:
+    """How many texts the session has."""
+    return len((await api.ask("GET", f"/v1/sessions/{session}/messages")).json()["data"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from urllib.parse import quote
 from uuid import UUID
 
-import httpx
 import pytest
 
 from relay.core import ids
 from relay.core.ids import IdKind
+from tests.api.answers import told
 from tests.api.contract import CONTRACT, KINDS, Row, World, furnished
 from tests.api.rig import ALICE, Api, opening
-from tests.api.test_scopes import bare
 
 WITH_ID = [row for row in CONTRACT if row.thing]
 _PROBES = {
@@ -23,12 +22,6 @@ _PROBES = {
     "/v1/messages/{}": (IdKind.MESSAGE, 1000),
     "/v1/numbers/{}": (IdKind.NUMBER, 500),
 }
-
-
-def told(answer: httpx.Response) -> tuple[int, dict[bytes, bytes], str]:
-    """All of an answer but its request id and how many requests are left."""
-    status, headers, text = bare(answer)
-    return status, {name: value for name, value in headers if name != b"ratelimit-remaining"}, text
 
 
 def misspelt(kind: IdKind, real: str) -> Iterator[str]:

@@ -111,8 +111,6 @@ async def test_another_account_is_not_spoken_for_when_it_uses_the_same_key(api: 
 
 
 async def test_the_scope_is_asked_for_again_when_a_stored_answer_is_wanted(api: Api) -> None:
-    from relay.core.model import Scope
-
     await api.made("/v1/sessions", opening(), idempotency_key="k")
     key = await api.new_key(Scope.NUMBERS)
 
@@ -148,7 +146,7 @@ async def test_an_answer_is_forgotten_when_it_is_a_day_old(api: Api) -> None:
 
 @pytest.mark.parametrize("key", ["", "a\x1bb", "x" * 256, "\x80"])
 async def test_a_key_is_refused_when_it_cannot_be_one(api: Api, key: str) -> None:
-    headers = {"authorization": f"Bearer {api.key}".encode(), "idempotency-key": key.encode("latin-1")}
+    headers = {b"authorization": f"Bearer {api.key}".encode(), b"idempotency-key": key.encode("latin-1")}
     answer = await api.http.post("/v1/pools", headers=headers, json={"name": "night"})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_invalid")
@@ -157,7 +155,7 @@ async def test_a_key_is_refused_when_it_cannot_be_one(api: Api, key: str) -> Non
 
 @pytest.mark.parametrize("key", ["0", " a b ", "x" * 255, "é", 'q"\\'])
 async def test_a_key_is_taken_when_it_can_be_printed(api: Api, key: str) -> None:
-    headers = {"authorization": f"Bearer {api.key}".encode(), "idempotency-key": key.encode("latin-1")}
+    headers = {b"authorization": f"Bearer {api.key}".encode(), b"idempotency-key": key.encode("latin-1")}
     answers = [await api.http.post("/v1/pools", headers=headers, json={"name": "night"}) for _ in range(2)]
 
     assert answers[0].status_code == 201
@@ -184,7 +182,13 @@ async def test_stored_answers_and_keys_are_sealed_when_the_database_is_read(api:
 
     assert row["status"] == 201
     assert row["sealed_answer"]
-    for word in (session["id"], "rider", "a-key-with-words", "proxy_number", session["participants"][0]["proxy_number"]):
+    for word in (
+        session["id"],
+        "rider",
+        "a-key-with-words",
+        "proxy_number",
+        session["participants"][0]["proxy_number"],
+    ):
         assert word.encode() not in stored
 
 

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
 
 import httpx
 import pytest
 
 from relay.storage.database import Database
+from tests.api.answers import problem_in
 from tests.api.contract import CONTRACT, furnished
 from tests.api.rig import ALICE, PUBLIC_URL, Api, Log, at_the_door, opening
 from tests.services.rig import make_rig
-
-ALWAYS = {"type", "title", "status", "code", "detail", "request_id"}
-_WORD = re.compile(r"[a-z][a-z_]*")
-
-
-def check(answer: httpx.Response) -> dict[str, Any]:
-    """Is this a problem as RFC 9457 wants it, and with what we add to it?"""
-    document: dict[str, Any] = answer.json()
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert set(document) <= ALWAYS | {"errors", "reason"}
-    assert set(document) >= ALWAYS
-    assert (document["type"], document["status"]) == ("about:blank", answer.status_code)
-    assert document["request_id"] == answer.headers["x-request-id"]
-    assert _WORD.fullmatch(document["code"])
-    assert document["title"]
-    assert document["detail"]
-    for problem in document.get("errors", []):
-        assert set(problem) == {"field", "code", "message"}
-        assert all(isinstance(value, str) and value for value in problem.values())
-    return document
 
 
 async def refusals(api: Api) -> list[httpx.Response]:
@@ -59,7 +39,7 @@ async def refusals(api: Api) -> list[httpx.Response]:
 
 async def test_every_refusal_is_a_problem_document_when_something_is_wrong(api: Api) -> None:
     answers = await refusals(api)
-    codes = [check(answer)["code"] for answer in answers]
+    codes = [problem_in(answer)["code"] for answer in answers]
 
     assert [answer.status_code for answer in answers] == [
         *(401, 403, 404, 409, 409, 422, 422, 400, 415, 413, 404, 405),
@@ -84,10 +64,10 @@ UNKNOWN = (
 
 
 async def test_an_address_is_unknown_when_no_call_has_it(api: Api) -> None:
-    same = {**check(await api.ask("GET", "/v1/sessions/nobody")), "request_id": ""}
+    same = {**problem_in(await api.ask("GET", "/v1/sessions/nobody")), "request_id": ""}
     for path in UNKNOWN:
         answer = await api.http.get(path, headers={"host": "elsewhere.example"}, follow_redirects=False)
-        document = check(answer)
+        document = problem_in(answer)
 
         assert (answer.status_code, path) == (404, path)
         assert {**document, "request_id": ""} == same
@@ -97,7 +77,7 @@ async def test_an_address_is_unknown_when_no_call_has_it(api: Api) -> None:
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "TRACE", "OPTIONS", "PROPFIND"])
 async def test_the_methods_are_told_when_an_address_takes_others(api: Api, method: str) -> None:
     answer = await api.http.request(method, "/v1/sessions")
-    check(answer)
+    problem_in(answer)
 
     assert answer.status_code == 405
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
@@ -133,7 +113,7 @@ async def test_the_request_id_is_echoed_when_it_is_a_plain_one(api: Api, log: Lo
 async def test_a_request_id_is_made_when_the_given_one_is_not_plain_or_could_be_a_phone(
     api: Api, log: Log, given: str
 ) -> None:
-    headers = {"authorization": f"Bearer {api.key}".encode(), "x-request-id": given.encode("latin-1")}
+    headers = {b"authorization": f"Bearer {api.key}".encode(), b"x-request-id": given.encode("latin-1")}
     answer = await api.http.get("/v1/account", headers=headers)
 
     assert re.fullmatch("req_[0-9a-f]{24}", answer.headers["x-request-id"])
@@ -157,7 +137,7 @@ async def test_requests_are_refused_when_a_key_makes_too_many_in_a_second(shared
     assert [int(a.headers["ratelimit-remaining"]) for a in answers[:6]] == [4, 3, 2, 1, 0, 0]
     assert {a.headers["ratelimit-limit"] for a in answers} == {"5"}
     assert {a.headers["ratelimit-reset"] for a in answers} == {"1"}
-    assert {(check(a)["code"], a.headers["retry-after"]) for a in refused} == {("rate_limited", "1")}
+    assert {(problem_in(a)["code"], a.headers["retry-after"]) for a in refused} == {("rate_limited", "1")}
     assert others.status_code == 404
 
 

@@ -44,8 +44,9 @@ async def test_a_session_is_answered_whole_when_two_people_are_given(api: Api) -
 
 
 async def test_a_session_reads_back_as_it_was_answered_when_it_was_opened(api: Api) -> None:
-    wanted = {"unique_name": "trip-991", "expires_in": 3600, "idle_timeout": 600, "cool_down": 7200}
-    opened = await api.session(metadata={"order": "991"}, **wanted)
+    opened = await api.session(
+        unique_name="trip-991", expires_in=3600, idle_timeout=600, cool_down=7200, metadata={"order": "991"}
+    )
     read = (await api.ask("GET", f"/v1/sessions/{opened['id']}")).json()
 
     assert read == opened

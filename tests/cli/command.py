@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from relay.cli import app
 
 PROGRAM = [sys.executable, "-m", "relay"]
 _PATIENCE = 30  # seconds
+_PROMPT = re.compile(rb"(^|\n)[a-z_]+: $")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,11 @@ class Answer:
 
     @property
     def refusal(self) -> str:
-        """The words with which it refused, and nothing else."""
+        """The one line with which it refused, and nothing else."""
         assert (self.code, self.stdout) == (1, ""), self
         assert self.stderr.startswith("relay: "), self.stderr
-        assert self.stderr.count("relay: ") == 1, self.stderr
-        return " ".join(self.stderr.split())
+        assert self.stderr.count("\n") == 1, self.stderr
+        return self.stderr.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +105,14 @@ class Command:
 
 
 def _talk(terminal: int, lines: list[str]) -> str:
-    """Read what a program shows until it leaves; answer each prompt, which ends with a colon and a blank."""
+    """Read what a program shows until it leaves; answer each prompt, a line that is a field's name and a colon."""
     shown = b""
     while select.select([terminal], [], [], _PATIENCE)[0]:
         try:
             shown += os.read(terminal, 65536)
         except OSError:  # how Linux says that the last one has left the terminal
             return shown.decode()
-        if lines and shown.endswith(b": "):
+        if lines and _PROMPT.search(shown):
             os.write(terminal, lines.pop(0).encode() + b"\n")
     raise AssertionError(f"it waits for something: {shown.decode()}")
 

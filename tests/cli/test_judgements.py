@@ -113,7 +113,7 @@ def test_a_pool_is_a_warning_when_somebody_gets_no_number_from_it(facts: PoolFac
     ],
 )
 def test_leases_are_a_warning_when_a_bucket_has_no_owner(
-    workers: int, buckets: int, unserved: int, verdict: str, words: str
+    *, workers: int, buckets: int, unserved: int, verdict: str, words: str
 ) -> None:
     found = judge_leases(workers=workers, buckets=buckets, unserved=unserved)
 

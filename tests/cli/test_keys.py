@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from relay.core.errors import NotAuthenticated
+from relay.core.model import Scope
 from tests.cli.command import Command
 from tests.cli.conftest import Shop
 
@@ -24,7 +25,7 @@ def test_key_stands_alone_on_stdout_and_opens_the_api_until_it_is_revoked(relay:
     (after,) = relay.inside("keys", "list", "--account", "shop", "--json").document["data"]
 
     assert (made.code, revoked.code) == (0, 0)
-    assert (caller.account.name, caller.scopes) == ("shop", {"sessions", "numbers"})
+    assert (caller.account.name, caller.scopes) == ("shop", frozenset({Scope.SESSIONS, Scope.NUMBERS}))
     assert (listed["name"], listed["scopes"], listed["status"]) == ("app", ["numbers", "sessions"], "live")
     assert 0 < (datetime.fromisoformat(listed["expires_at"]) - datetime.now(UTC)).total_seconds() <= 3600
     assert after["status"] == "revoked"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -26,18 +26,21 @@ class SentText:
 class Carrier:
     """Takes every text. ``answer`` may be set by a test to refuse, fail or hang up; None from it means: take this one.
 
-    ``asked`` holds everything that came, ``sent`` what was taken, ``listed`` what a search finds.
+    ``asked`` holds everything that came, ``sent`` what was taken, ``listed`` what a search finds (None: no list at all).
     """
 
     asked: list[SentText] = field(default_factory=list)
     sent: list[SentText] = field(default_factory=list)
     answer: Callable[[SentText], httpx.Response | None] | None = None
-    listed: list[dict[str, object]] = field(default_factory=list)
+    listed: list[dict[str, object]] | None = field(default_factory=list)
     searches: int = 0
+    before_search: Callable[[], Awaitable[object]] | None = None  #: what else happens while somebody is searching
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
             self.searches += 1
+            if self.before_search:
+                await self.before_search()
             return answered(200, {"messages": self.listed})
         form = parse_qs(request.content.decode(), keep_blank_values=True)
         text = SentText(form["From"][0], form["To"][0], form["Body"][0], form["StatusCallback"][0])

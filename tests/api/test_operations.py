@@ -1,0 +1,160 @@
+"""What machines ask: is it alive, is it ready, what are the figures, what does the API look like."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from relay import metrics
+from relay.core.ids import IdKind, public
+from relay.storage.configuration import Configuration
+from relay.storage.database import Database
+from tests.api.contract import CONTRACT, furnished
+from tests.api.rig import NUMBERS, Api, behind, inbound
+
+
+async def openapi(api: Api) -> dict[str, Any]:
+    document: dict[str, Any] = (await api.http.get("/openapi.json")).json()
+    return document
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema, or the one that it refers to within the document."""
+    while "$ref" in schema:
+        target: Any = document
+        for step in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        schema = target
+    return schema
+
+
+def references(value: Any) -> list[str]:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    own = [value["$ref"]] if isinstance(value, dict) and "$ref" in value else []
+    return own + [ref for item in inside for ref in references(item)]
+
+
+async def test_every_promised_call_is_described_when_the_api_is_asked_for(api: Api) -> None:
+    described = {(method, path) for method, path, _ in operations(await openapi(api))}
+
+    assert described == {(row.method, row.path) for row in CONTRACT}
+
+
+async def test_the_description_is_whole_when_it_is_read_by_a_machine(api: Api) -> None:
+    document = await openapi(api)
+
+    assert document["openapi"] == "3.1.0"
+    assert document["security"] == [{"key": []}]
+    assert document["components"]["securitySchemes"]["key"] == {"type": "http", "scheme": "bearer"}
+    for method, path, operation in operations(document):
+        declared = [p["name"] for p in operation["parameters"] if p["in"] == "path"]
+        assert declared == re.findall(r"\{(\w+)\}", path), path
+        assert all(p["required"] for p in operation["parameters"] if p["in"] == "path")
+        assert operation["summary"]
+        assert ("requestBody" in operation) == (method in {"POST", "PATCH"}), f"{method} {path}"
+        assert {"2XX", "4XX"} <= operation["responses"].keys()
+    for reference in references(document):
+        assert resolved(document, {"$ref": reference})["type"], reference
+
+
+async def test_the_scope_of_every_call_is_told_when_the_api_is_described(api: Api) -> None:
+    told = {f"{method} {path}": operation["description"] for method, path, operation in operations(await openapi(api))}
+
+    assert told == {str(row): f"Scope: {row.scope}" for row in CONTRACT}
+
+
+async def test_examples_have_only_described_fields_when_they_are_compared(api: Api) -> None:
+    world = await furnished(api)
+    document = await openapi(api)
+    for row in CONTRACT:
+        if row.method not in {"POST", "PATCH"}:
+            continue
+        described = document["paths"][row.path][row.method.lower()]["requestBody"]["content"]["application/json"][
+            "schema"
+        ]
+        schema = resolved(document, described)
+        body = row.said(world) or {}
+        assert schema["additionalProperties"] is False
+        assert set(body) <= set(schema.get("properties", {})), str(row)
+        assert set(schema.get("required", [])) <= set(body), str(row)
+
+
+async def test_queries_are_described_when_a_list_takes_them(api: Api) -> None:
+    queries = {
+        path: {p["name"] for p in operation["parameters"] if p["in"] == "query"}
+        for method, path, operation in operations(await openapi(api))
+        if method == "GET"
+    }
+
+    assert queries["/v1/sessions"] == {"limit", "cursor", "status", "unique_name", "pool"}
+    assert queries["/v1/numbers"] == queries["/v1/sessions/{id}/messages"] == {"limit", "cursor"}
+    for path, names in queries.items():
+        for name in names:
+            # A described parameter is a known one: what is wrong with it is said of itself.
+            answer = await api.ask("GET", f"{path.replace('{id}', 'ses_' + 'a' * 26)}?{name}=%00")
+            assert answer.status_code in {404, 422}
+            assert answer.status_code == 404 or answer.json()["errors"][0]["field"] == name
+
+
+async def test_it_is_alive_and_ready_when_everything_is_there(api: Api) -> None:
+    alive, ready = await api.http.get("/healthz"), await api.http.get("/readyz")
+
+    assert (alive.status_code, alive.json()) == (200, {"alive": True})
+    assert (ready.status_code, ready.json()) == (200, {"ready": True})
+
+
+async def test_it_is_alive_but_not_ready_when_the_schema_is_not_the_one_of_this_version(api: Api, db: Database) -> None:
+    """``db`` is a database of its own: its schema is changed."""
+    async with db.transaction() as tx:
+        await tx.execute("delete from schema_migration")
+    relay = replace(api.rig.relay, database=db, configuration=Configuration(db))
+    async with behind(replace(api.rig, relay=relay), api.key) as outdated:
+        ready, alive = await outdated.http.get("/readyz"), await outdated.http.get("/healthz")
+
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, "because": "migration_refused"})
+    assert ready.headers["retry-after"] == "2"
+    assert alive.status_code == 200
+
+
+async def test_figures_have_no_ids_and_no_numbers_when_everything_was_used(api: Api) -> None:
+    world = await furnished(api)
+    for row in CONTRACT:
+        await api.ask(row.method, row.at(world), row.said(world))
+    await inbound(api, "+12025550199", NUMBERS[0], "hello").post(api)
+    answer = await api.http.get("/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "relay_api_requests_total" in answer.text
+    assert not [value for value in world.values() if value in answer.text]
+    assert not re.search(r"555\d{4}", answer.text)
+    assert public(IdKind.ACCOUNT, api.rig.account.id) not in answer.text
+
+
+async def test_requests_are_counted_by_pattern_and_status_when_they_were_answered(api: Api) -> None:
+    def count(route: str, status: str) -> float:
+        return metrics.REGISTRY.get_sample_value("relay_api_requests_total", {"route": route, "status": status}) or 0
+
+    before = count("/v1/sessions/{id}", "404")
+    for name in ("a", "b", "c"):
+        await api.ask("GET", f"/v1/sessions/{name}")
+
+    assert count("/v1/sessions/{id}", "404") == before + 3
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json"])
+async def test_no_key_is_needed_when_machines_of_the_operator_ask(api: Api, path: str) -> None:
+    answers = [await api.http.get(path), await api.http.head(path), await api.http.get(f"{path}?x=%00")]
+
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert (await api.http.post(path)).status_code == 405

@@ -1,0 +1,206 @@
+"""Texts as they arrive: recognised when they come again, refused when nobody may have them, whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from relay import metrics
+from relay.core.arrival import ArrivedText
+from relay.core.errors import Tampered
+from relay.core.phone import parse_number
+from relay.providers.base import InboundText
+from relay.services.inbound import Taken
+from relay.services.numbers import Numbers, NumberWanted
+from relay.storage.configuration import Configuration
+from tests.services.people import ALICE, BOB, STRANGER, numbers, phone
+from tests.services.rig import Rig, Talk, new_sid, start_talk
+
+
+def alarms() -> float:
+    return metrics.REGISTRY.get_sample_value("relay_alarms_total", {"kind": "altered_duplicate"}) or 0.0
+
+
+def arrived(talk: Talk, text: str, *, sid: str | None = None, slot: int = 1) -> ArrivedText:
+    """A text of a talk, resolved, for a batch."""
+    rig, sender = talk.rig, talk.one if slot == 1 else talk.other
+    indexes = rig.relay.vault.indexes
+    return ArrivedText(
+        account_id=rig.account.id,
+        connection_id=rig.connection.id,
+        bucket=talk.bucket,
+        number_id=talk.view.participants[slot - 1].number_id,
+        party=indexes.of(rig.account.id, sender),
+        sender=sender,
+        text=text,
+        media=0,
+        keyword=None,
+        from_own_number=False,
+        key=indexes.fingerprint("test id", (sid or new_sid()).encode()),
+        fingerprint=indexes.fingerprint("test body", text.encode()),
+    )
+
+
+async def test_one_text_comes_of_fifty_copies_when_they_arrive_at_once(rig: Rig) -> None:
+    talk = await start_talk(rig)
+
+    taken = await asyncio.gather(*(talk.say("hello", sid="SM1") for _ in range(50)))
+    await rig.send_all(talk.bucket)
+
+    assert sorted(taken) == [Taken.DUPLICATE] * 49 + [Taken.FORWARDED]
+    assert await rig.states() == [("accepted", None)]
+    assert len(rig.carrier.sent) == 1
+
+
+async def test_a_copy_is_recognised_when_it_comes_after_everything_has_ended(rig: Rig) -> None:
+    talk = await start_talk(rig, cool_down=3600)
+    await talk.say("hello", sid="SM1")
+    await rig.relay.sessions.close(rig.account, talk.id)
+    rig.later(days=30)
+    await rig.relay.expiry.free_numbers(talk.bucket)
+
+    assert await talk.say("hello", sid="SM1") is Taken.DUPLICATE
+    assert await rig.value("select count(*) from message") == 1
+
+
+async def test_an_alarm_is_raised_and_nothing_crosses_when_a_known_id_comes_with_other_words(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    await talk.say("hello", sid="SM1")
+    before = alarms()
+
+    taken = [await talk.say("hello", sid="SM1"), await talk.say("good bye", sid="SM1")]
+
+    assert taken == [Taken.DUPLICATE] * 2
+    assert alarms() == before + 1
+    assert await rig.value("select count(*) from message") == 1
+
+
+async def test_the_first_of_a_batch_counts_when_an_id_is_repeated_in_it(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    batch = [arrived(talk, "one", sid="a"), arrived(talk, "two", sid="b"), arrived(talk, "one", sid="a")]
+    before = alarms()
+
+    taken = await rig.relay.inbound.take(talk.bucket, batch)
+    await rig.send_all(talk.bucket)
+
+    assert taken == [Taken.FORWARDED, Taken.FORWARDED, Taken.DUPLICATE]
+    assert [t.text for t in rig.carrier.sent] == ["one", "two"]
+    assert alarms() == before
+
+
+async def test_an_alarm_is_raised_when_an_id_is_repeated_in_a_batch_with_other_words(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    before = alarms()
+
+    taken = await rig.relay.inbound.take(talk.bucket, [arrived(talk, "one", sid="a"), arrived(talk, "two", sid="a")])
+
+    assert taken == [Taken.FORWARDED, Taken.DUPLICATE]
+    assert alarms() == before + 1
+
+
+async def test_a_batch_keeps_the_order_of_each_leg_when_two_people_talk_at_once(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    batch = [arrived(talk, f"{slot}.{n}", slot=slot) for n in range(5) for slot in (1, 2)]
+
+    await rig.relay.inbound.take(talk.bucket, batch)
+    await rig.send_all(talk.bucket)
+
+    for to, slot in ((BOB, 1), (ALICE, 2)):
+        assert [t.text for t in rig.carrier.sent if t.to == to] == [f"{slot}.{n}" for n in range(5)]
+
+
+async def test_nothing_of_a_batch_has_happened_when_one_of_its_texts_cannot_be_taken(rig: Rig) -> None:
+    pool = await rig.pool("default", numbers(3))
+    healthy = await start_talk(rig, pool=pool)
+    poisoned = await start_talk(rig, pool=pool, one=phone(1), other=phone(2))
+    await rig.rows("update participant set sealed_phone = 'x' where session_id = $1 returning 1 as x", poisoned.id)
+    batch = [arrived(healthy, "hello", sid="a"), arrived(poisoned, "hello", sid="b")]
+
+    with pytest.raises(Tampered):
+        await rig.relay.inbound.take(pool.bucket, batch)
+
+    assert await rig.rows("select 1 from message") == []
+    assert await rig.relay.inbound.take(pool.bucket, batch[:1]) == [Taken.FORWARDED]
+    with pytest.raises(Tampered):
+        await rig.relay.inbound.take(pool.bucket, batch[1:])
+
+
+async def test_a_text_from_one_of_our_own_numbers_goes_nowhere(rig: Rig) -> None:
+    talk = await start_talk(rig)
+
+    assert await rig.text(talk.proxy(2), talk.proxy(1), "hello") is Taken.REFUSED
+    assert await rig.states() == [("refused", "own_number")]
+
+
+@pytest.mark.parametrize(("text", "media", "reason"), [("", 2, "media_dropped"), ("  ", 0, "unknown")])
+async def test_nothing_crosses_when_there_are_no_words(rig: Rig, text: str, media: int, reason: str) -> None:
+    talk = await start_talk(rig)
+
+    assert await talk.say(text, media=media) is Taken.REFUSED
+    assert await rig.states() == [("refused", reason)]
+
+
+async def test_the_words_cross_and_the_sender_is_told_when_a_photo_came_with_them(rig: Rig) -> None:
+    talk = await start_talk(rig)
+
+    assert await talk.say("look at this", media=1) is Taken.FORWARDED
+    assert await talk.say("and this", media=1) is Taken.FORWARDED
+    await rig.send_all(talk.bucket)
+
+    told = "Photos and other attachments are not passed on here. Please send text only."
+    assert sorted((t.to, t.text) for t in rig.carrier.sent) == [
+        (ALICE, told),
+        (BOB, "and this"),
+        (BOB, "look at this"),
+    ]
+
+
+async def test_a_text_to_a_number_that_is_not_ours_is_refused_in_the_accounts_bucket(rig: Rig) -> None:
+    await start_talk(rig)
+
+    assert await rig.text(ALICE, "+13055550199", "hello") is Taken.REFUSED
+    (row,) = await rig.rows("select bucket, reason, session_id from message")
+    assert row == {"bucket": rig.account.bucket, "reason": "unknown_number", "session_id": None}
+
+
+async def test_a_text_from_a_word_or_short_code_is_refused(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    inbound = InboundText(new_sid(), None, talk.proxy(1), "Your code is 1234")
+
+    assert await rig.relay.inbound.receive(rig.connection, inbound) is Taken.REFUSED
+    assert await rig.states() == [("refused", "no_session")]
+
+
+async def test_a_number_is_known_at_once_when_another_process_has_just_imported_it(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    other = Numbers(rig.relay.database, Configuration(rig.relay.database))
+    await rig.relay.configuration.refreshed()
+    wanted = NumberWanted(parse_number(numbers(1, start=70)[0]), talk.pool, rig.connection.id)
+    await other.add(rig.account, wanted, await rig.seed())
+
+    await rig.text(STRANGER, numbers(1, start=70)[0], "hello")
+
+    assert await rig.states() == [("refused", "no_session")]
+
+
+async def test_a_binding_of_another_pool_is_not_found_when_a_person_texts_the_wrong_number(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    other = await rig.pool("other", numbers(1, start=50))
+
+    assert await rig.text(ALICE, numbers(1, start=50)[0], "hello") is Taken.REFUSED
+    assert await rig.rows("select bucket from message") == [{"bucket": other.bucket}]
+    assert talk.bucket != other.bucket
+
+
+async def test_texts_of_many_sessions_cross_when_they_arrive_in_one_batch(rig: Rig) -> None:
+    pool = await rig.pool("default", numbers(6))
+    talks = [await start_talk(rig, pool=pool, one=phone(n), other=phone(n + 1)) for n in range(5)]
+    batch = [arrived(talk, f"from {n}") for n, talk in enumerate(talks)]
+
+    await rig.relay.inbound.take(pool.bucket, batch)
+    await rig.send_all(pool.bucket)
+
+    assert sorted((t.to, t.sender, t.text) for t in rig.carrier.sent) == sorted(
+        (talk.other, talk.proxy(2), f"from {n}") for n, talk in enumerate(talks)
+    )
