@@ -87,9 +87,8 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         raise BadSettings("; ".join(_said(e["loc"], e["msg"]) for e in error.errors())) from None
     except ValueError as error:  # pydantic-settings: a value that should be JSON and is not
-        raise BadSettings(
-            f"a setting cannot be read: {str(error).split(chr(34))[1] if chr(34) in str(error) else ''}"
-        ) from None
+        named = "".join(str(error).split('"')[1:2]).upper()
+        raise BadSettings(f"RELAY_{named}: must be JSON, such as [5, 30, 90]") from None
 
 
 def _said(location: tuple[int | str, ...], message: str) -> str:

@@ -110,38 +110,42 @@ def test_each_handset_shows_its_own_conversation_when_two_people_text(page: Page
 
     write(page, 1, "By the red door 🚪🧥")
     wait_for_bubbles(page, 2, 1)
-    write(page, 2, LONG)
+    write(page, 2, "Two minutes, with an umbrella ☔🚗")
     wait_for_bubbles(page, 1, 2)
     state_of_the_newest(page, "delivered")
-    page.screenshot(path=pictures / "two-texts.png")
+    page.screenshot(path=pictures / "both-ways.png", animations="disabled")
+    write(page, 2, LONG)
+    wait_for_bubbles(page, 1, 3)
     page.click("#handset-2 [data-word=STOP]")
-    wait_for_bubbles(page, 2, 4)
+    wait_for_bubbles(page, 2, 5)
     write(page, 1, "Are you there?")
-    refused = wait_for_bubbles(page, 1, 4)
+    refused = wait_for_bubbles(page, 1, 5)
     page.click("#handset-2 [data-word=START]")
-    wait_for_bubbles(page, 2, 6)
+    wait_for_bubbles(page, 2, 7)
     page.click("text=Close session")
     page.wait_for_selector("text=Closed. Nothing was on its way.")
     write(page, 1, "My scarf is in your car 🧣")
-    rider = wait_for_bubbles(page, 1, 6)
+    rider = wait_for_bubbles(page, 1, 7)
     driver = bubbles(page, 2)
-    page.screenshot(path=pictures / "closed.png")
+    page.screenshot(path=pictures / "closed.png", animations="disabled")
 
-    assert refused[2:] == [("out", "Are you there?"), ("in", "Your message could not be delivered.")]
+    assert refused[3:] == [("out", "Are you there?"), ("in", "Your message could not be delivered.")]
     assert rider == [
         ("out", "By the red door 🚪🧥"),
+        ("in", "Two minutes, with an umbrella ☔🚗"),
         ("in", LONG),
-        *refused[2:],
+        *refused[3:],
         ("out", "My scarf is in your car 🧣"),
         ("in", "This conversation has ended. Your message was not delivered."),
     ]
-    assert [driver[i] for i in (0, 1, 2, 4)] == [
+    assert [driver[i] for i in (0, 1, 2, 3, 5)] == [
         ("in", "By the red door 🚪🧥"),
+        ("out", "Two minutes, with an umbrella ☔🚗"),
         ("out", LONG),
         ("out", "STOP"),
         ("out", "START"),
     ]
-    assert len(driver) == 6
+    assert len(driver) == 7
     assert (peer(page, 1), peer(page, 2)) == (to_rider, to_driver)
     assert _nobody_else_is_on(page, 1, DRIVER)
     assert _nobody_else_is_on(page, 2, RIDER)
@@ -162,7 +166,7 @@ def test_the_apis_own_sentence_is_shown_when_a_mistake_is_made(page: Page, pictu
         page.click("text=Open a session")
         page.wait_for_selector("[data-problem]:visible")
         said = page.inner_text("[data-problem]")
-        page.screenshot(path=pictures / "mistake.png")
+        page.screenshot(path=pictures / "mistake.png", animations="disabled")
         page.evaluate("document.querySelector('[data-problem]').hidden = true")
         return said
 
@@ -226,9 +230,9 @@ def test_nothing_is_cut_off_when_the_window_is_as_wide_as_a_phone(page: Page, pi
     open_session(page, "+12025550154", "+46701740660")
     write(page, 1, "x" * 200)
     wait_for_bubbles(page, 2, 1)
-    page.screenshot(path=pictures / f"desktop-{scheme}.png")
+    page.screenshot(path=pictures / f"desktop-{scheme}.png", animations="disabled")
     page.set_viewport_size({"width": 390, "height": 844})
-    page.screenshot(path=pictures / f"narrow-{scheme}.png", full_page=True)
+    page.screenshot(path=pictures / f"narrow-{scheme}.png", full_page=True, animations="disabled")
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.set_viewport_size({"width": 1280, "height": 800})

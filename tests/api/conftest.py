@@ -1,13 +1,15 @@
-"""The API over a database that these tests share, and the log that it writes meanwhile.
+"""The API over one database and one event loop for all of these tests, and the log that it writes meanwhile.
 
-Every test has an account of its own, and no account ever sees another's rows: that saves making a database for each. A
-test that counts rows counts those of its account, or asks for a fresh database by ``dsn``.
+A loop, a pool of connections and a database for each test would take longer than the tests. What a test leaves behind
+in tables that every process reads whole is removed after it; of all other rows it sees those of its own account.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -20,6 +22,15 @@ from tests.conftest import in_database
 from tests.services.rig import make_rig
 
 _NAME = "relay_api"
+_HERE = Path(__file__).parent
+_READ_WHOLE = ("number", "pool", "connection", "account", "lease")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of this folder in one loop, as their fixtures do."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest.fixture(scope="session")
@@ -43,18 +54,25 @@ def log() -> Iterator[Log]:
         yield log
 
 
-@pytest.fixture
-async def shared_db(shared_dsn: str) -> AsyncIterator[Database]:
+@pytest.fixture(scope="session", loop_scope="session")
+async def shared_pool(shared_dsn: str) -> AsyncIterator[Database]:
     opened = await database.connect(shared_dsn, connections=8)
     yield opened
-    async with opened.transaction() as tx:  # what every process reads whole would grow from test to test
-        for table in ("number", "pool", "connection", "account", "lease"):
-            await tx.execute(f"delete from {table}")
-        await tx.execute("update configuration set version = version + 1")
     await opened.close()
 
 
-@pytest.fixture
+@pytest.fixture(loop_scope="session")
+async def shared_db(shared_pool: Database) -> AsyncIterator[Database]:
+    """The shared database, at its own time and without anybody's account."""
+    shared_pool.clock_offset = timedelta()
+    yield shared_pool
+    async with shared_pool.transaction() as tx:
+        for table in _READ_WHOLE:
+            await tx.execute(f"delete from {table}")
+        await tx.execute("update configuration set version = version + 1")
+
+
+@pytest.fixture(loop_scope="session")
 async def api(shared_db: Database) -> AsyncIterator[Api]:
     """An account of its own at the API, with a ready pool ``default`` of three numbers."""
     async with at_the_door(await make_rig(shared_db, public_url=PUBLIC_URL)) as api:

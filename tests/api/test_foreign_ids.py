@@ -18,9 +18,9 @@ from tests.api.rig import ALICE, Api, opening
 
 WITH_ID = [row for row in CONTRACT if row.thing]
 _PROBES = {
-    "/v1/sessions/{}": (IdKind.SESSION, 1500),
-    "/v1/messages/{}": (IdKind.MESSAGE, 1000),
-    "/v1/numbers/{}": (IdKind.NUMBER, 500),
+    "/v1/sessions/{}": (IdKind.SESSION, 1000),
+    "/v1/messages/{}": (IdKind.MESSAGE, 600),
+    "/v1/numbers/{}": (IdKind.NUMBER, 300),
 }
 
 

@@ -144,22 +144,22 @@ async def test_an_answer_is_forgotten_when_it_is_a_day_old(api: Api) -> None:
     assert (gone.status_code, gone.json()["code"]) == (409, "pool_name_taken")
 
 
-@pytest.mark.parametrize("key", ["", "a\x1bb", "x" * 256, "\x80"])
-async def test_a_key_is_refused_when_it_cannot_be_one(api: Api, key: str) -> None:
-    headers = {b"authorization": f"Bearer {api.key}".encode(), b"idempotency-key": key.encode("latin-1")}
-    answer = await api.http.post("/v1/pools", headers=headers, json={"name": "night"})
+async def test_a_key_is_refused_when_it_cannot_be_one(api: Api) -> None:
+    for key in ("", "a\x1bb", "x" * 256, "\x80"):
+        headers = {b"authorization": f"Bearer {api.key}".encode(), b"idempotency-key": key.encode("latin-1")}
+        answer = await api.http.post("/v1/pools", headers=headers, json={"name": "night"})
 
-    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_invalid")
+        assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_invalid"), key
     assert await count_of(api, "/v1/pools") == 1
 
 
-@pytest.mark.parametrize("key", ["0", " a b ", "x" * 255, "é", 'q"\\'])
-async def test_a_key_is_taken_when_it_can_be_printed(api: Api, key: str) -> None:
-    headers = {b"authorization": f"Bearer {api.key}".encode(), b"idempotency-key": key.encode("latin-1")}
-    answers = [await api.http.post("/v1/pools", headers=headers, json={"name": "night"}) for _ in range(2)]
+async def test_a_key_is_taken_when_it_can_be_printed(api: Api) -> None:
+    for n, key in enumerate(("0", " a b ", "x" * 255, "é", 'q"\\')):
+        headers = {b"authorization": f"Bearer {api.key}".encode(), b"idempotency-key": key.encode("latin-1")}
+        answers = [await api.http.post("/v1/pools", headers=headers, json={"name": f"night {n}"}) for _ in range(2)]
 
-    assert answers[0].status_code == 201
-    assert replay_of(*answers)
+        assert answers[0].status_code == 201, key
+        assert replay_of(*answers)
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE", "GET"])

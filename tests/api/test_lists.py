@@ -102,37 +102,39 @@ async def test_only_what_fits_is_listed_when_sessions_are_filtered(api: Api) -> 
 
 
 @pytest.mark.parametrize("path", PAGED)
-@pytest.mark.parametrize("limit", ["1", "200", "007"])
-async def test_a_limit_is_taken_when_it_is_from_1_to_200(api: Api, path: str, limit: str) -> None:
-    assert (await api.ask("GET", f"{path}?limit={limit}")).status_code == 200
+async def test_a_limit_is_taken_when_it_is_from_1_to_200(api: Api, path: str) -> None:
+    for limit in ("1", "200", "007"):
+        assert (await api.ask("GET", f"{path}?limit={limit}")).status_code == 200, limit
+
+
+NO_LIMITS = (
+    *("0", "201", "-1", "", "+5", "5.0", "1e2", "0x10", "abc", "%00", "%D9%A3", "0002001"),
+    "000200" + "9" * 5000,
+)
 
 
 @pytest.mark.parametrize("path", PAGED)
-@pytest.mark.parametrize(
-    "limit",
-    [*("0", "201", "-1", "", "+5", "5.0", "1e2", "0x10", "abc", "%00", "%D9%A3", "0002001"), "000200" + "9" * 5000],
-)
-async def test_a_limit_is_refused_when_it_is_anything_else(api: Api, path: str, limit: str) -> None:
-    answer = await api.ask("GET", f"{path}?limit={limit}")
+async def test_a_limit_is_refused_when_it_is_anything_else(api: Api, path: str) -> None:
+    for limit in NO_LIMITS:
+        answer = await api.ask("GET", f"{path}?limit={limit}")
 
-    assert answer.status_code == 422
-    assert [p["field"] for p in answer.json()["errors"]] == ["limit"]
+        assert answer.status_code == 422, limit
+        assert [p["field"] for p in answer.json()["errors"]] == ["limit"]
 
 
-_STRANGE_NAMES = ("", "%00", "a%0Ab", "x" * 65)
-_STRANGE_QUERIES = (
+STRANGE_QUERIES = (
     *("status=ajar", "status=", "pool=nowhere", "pool=%00", "cursor=", "cursor=%00", "cursor=a.b"),
-    *(f"unique_name={name}" for name in _STRANGE_NAMES),
+    *(f"unique_name={name}" for name in ("", "%00", "a%0Ab", "x" * 65)),
     *("page=2", "%00=1", "LIMIT=5"),
 )
 
 
-@pytest.mark.parametrize("query", _STRANGE_QUERIES)
-async def test_a_query_is_refused_when_it_says_what_no_list_knows(api: Api, query: str) -> None:
-    answer = await api.ask("GET", f"/v1/sessions?{query}")
+async def test_a_query_is_refused_when_it_says_what_no_list_knows(api: Api) -> None:
+    for query in STRANGE_QUERIES:
+        answer = await api.ask("GET", f"/v1/sessions?{query}")
 
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["field"] in {"status", "unique_name", "pool", "cursor", "query"}
+        assert answer.status_code == 422, query
+        assert answer.json()["errors"][0]["field"] in {query.partition("=")[0], "query"}
 
 
 async def test_a_cursor_is_refused_when_any_letter_of_it_was_changed(api: Api) -> None:

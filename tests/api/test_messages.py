@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
@@ -53,14 +52,14 @@ async def test_a_text_counts_its_segments_when_it_is_long(api: Api) -> None:
     assert (await api.made(f"/v1/sessions/{session['id']}/messages", text))["segments"] == 2
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\n\t", "a\u0000b", "a\u001bb", "x" * 1601, 7, None, ["a"]])
-async def test_a_text_is_refused_when_it_is_none(api: Api, text: Any) -> None:
+async def test_a_text_is_refused_when_it_is_none(api: Api) -> None:
     session = await api.session()
-    body = {"to": session["participants"][0]["id"], "text": text}
-    answer = await api.ask("POST", f"/v1/sessions/{session['id']}/messages", body)
+    for text in ("", "   ", "\n\t", "a\u0000b", "a\u001bb", "x" * 1601, 7, None, ["a"]):
+        body = {"to": session["participants"][0]["id"], "text": text}
+        answer = await api.ask("POST", f"/v1/sessions/{session['id']}/messages", body)
 
-    assert answer.status_code == 422
-    assert [p["field"] for p in answer.json()["errors"]] == ["text"]
+        assert answer.status_code == 422, text
+        assert [p["field"] for p in answer.json()["errors"]] == ["text"]
 
 
 async def test_a_recipient_is_refused_when_they_are_not_of_this_session(api: Api) -> None:

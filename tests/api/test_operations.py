@@ -10,8 +10,8 @@ import pytest
 
 from relay import metrics
 from relay.core.ids import IdKind, public
+from relay.storage import database
 from relay.storage.configuration import Configuration
-from relay.storage.database import Database
 from tests.api.contract import CONTRACT, furnished
 from tests.api.rig import NUMBERS, Api, behind, inbound
 
@@ -114,13 +114,15 @@ async def test_it_is_alive_and_ready_when_everything_is_there(api: Api) -> None:
     assert (ready.status_code, ready.json()) == (200, {"ready": True})
 
 
-async def test_it_is_alive_but_not_ready_when_the_schema_is_not_the_one_of_this_version(api: Api, db: Database) -> None:
-    """``db`` is a database of its own: its schema is changed."""
+async def test_it_is_alive_but_not_ready_when_the_schema_is_not_the_one_of_this_version(api: Api, dsn: str) -> None:
+    """``dsn`` is a database of its own: its schema is changed."""
+    db = await database.connect(dsn, connections=2)
     async with db.transaction() as tx:
         await tx.execute("delete from schema_migration")
     relay = replace(api.rig.relay, database=db, configuration=Configuration(db))
     async with behind(replace(api.rig, relay=relay), api.key) as outdated:
         ready, alive = await outdated.http.get("/readyz"), await outdated.http.get("/healthz")
+    await db.close()
 
     assert (ready.status_code, ready.json()) == (503, {"ready": False, "because": "migration_refused"})
     assert ready.headers["retry-after"] == "2"

@@ -69,54 +69,50 @@ async def test_a_time_is_answered_in_utc_when_it_was_given_with_another_offset(a
     assert time_of(session["expires_at"]) == end
 
 
-@pytest.mark.parametrize(
-    ("wanted", "code"),
-    [
-        ({"expires_in": 3600, "expires_at": "2100-01-01T00:00:00Z"}, "both_given"),
-        ({"expires_at": "2100-01-01T00:00:00Z"}, "too_long"),
-        ({"expires_at": "2020-01-01T00:00:00Z"}, "in_the_past"),
-        ({"expires_at": "0001-01-01T00:00:00+23:59"}, "in_the_past"),
-        ({"expires_at": "9999-12-31T23:59:59-23:59"}, "too_long"),
-        ({"expires_at": "2026-12-01T00:00:00"}, "invalid"),
-        ({"expires_in": 180 * DAY + 1}, "invalid"),
-        ({"expires_in": 59}, "invalid"),
-        ({"idle_timeout": 59}, "invalid"),
-        ({"cool_down": 3599}, "invalid"),
-        ({"cool_down": 90 * DAY + 1}, "invalid"),
-        ({"geo_match": "planet"}, "invalid"),
-        ({"unique_name": ""}, "invalid"),
-        ({"unique_name": "x" * 65}, "invalid"),
-        ({"metadata": {f"k{i}": "v" for i in range(11)}}, "invalid"),
-        ({"metadata": {"order": "x" * 201}}, "invalid"),
-        ({"metadata": {"order": 991}}, "invalid"),
-        ({"pool": "nowhere"}, "unknown_pool"),
-    ],
+WRONG: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"expires_in": 3600, "expires_at": "2100-01-01T00:00:00Z"}, "both_given"),
+    ({"expires_at": "2100-01-01T00:00:00Z"}, "too_long"),
+    ({"expires_at": "2020-01-01T00:00:00Z"}, "in_the_past"),
+    ({"expires_at": "0001-01-01T00:00:00+23:59"}, "in_the_past"),
+    ({"expires_at": "9999-12-31T23:59:59-23:59"}, "too_long"),
+    ({"expires_at": "2026-12-01T00:00:00"}, "invalid"),
+    ({"expires_in": 180 * DAY + 1}, "invalid"),
+    ({"expires_in": 59}, "invalid"),
+    ({"idle_timeout": 59}, "invalid"),
+    ({"cool_down": 3599}, "invalid"),
+    ({"cool_down": 90 * DAY + 1}, "invalid"),
+    ({"geo_match": "planet"}, "invalid"),
+    ({"unique_name": ""}, "invalid"),
+    ({"unique_name": "x" * 65}, "invalid"),
+    ({"metadata": {f"k{i}": "v" for i in range(11)}}, "invalid"),
+    ({"metadata": {"order": "x" * 201}}, "invalid"),
+    ({"metadata": {"order": 991}}, "invalid"),
+    ({"pool": "nowhere"}, "unknown_pool"),
 )
-async def test_a_field_is_named_when_it_is_not_right(api: Api, wanted: dict[str, Any], code: str) -> None:
-    document = problem(await api.ask("POST", "/v1/sessions", opening(**wanted)), 422)
 
-    assert [p["code"] for p in document["errors"]] == [code]
-    assert document["errors"][0]["field"].split(".")[0] in wanted
+
+async def test_a_field_is_named_when_it_is_not_right(api: Api) -> None:
+    for wanted, code in WRONG:
+        document = problem(await api.ask("POST", "/v1/sessions", opening(**wanted)), 422)
+
+        assert [p["code"] for p in document["errors"]] == [code], wanted
+        assert document["errors"][0]["field"].split(".")[0] in wanted
     assert (await api.ask("GET", "/v1/sessions")).json()["data"] == []
 
 
-@pytest.mark.parametrize(
-    ("phone", "code"),
-    [
-        ("12025550177", "phone_invalid"),
-        ("+1202555", "phone_invalid"),
-        ("+99912025550177", "phone_invalid"),
-        ("+1202555017７", "phone_invalid"),
-        ("", "phone_invalid"),
-        ("+19005550177", "phone_kind_refused"),
-        ("+18005550177", "phone_kind_refused"),
-    ],
-)
-async def test_the_phone_is_named_by_place_when_nobody_can_have_it(api: Api, phone: str, code: str) -> None:
-    document = problem(await api.ask("POST", "/v1/sessions", opening(BOB, phone)), 422)
+NOBODYS = {
+    "phone_invalid": ("12025550177", "+1202555", "+99912025550177", "+1202555017７", ""),
+    "phone_kind_refused": ("+19005550177", "+18005550177"),
+}
 
-    assert (document["code"], document["errors"][0]["field"]) == (code, "participants.1.phone")
-    assert len(phone) < 4 or phone[-4:] not in str(document)
+
+async def test_the_phone_is_named_by_place_when_nobody_can_have_it(api: Api) -> None:
+    for code, phones in NOBODYS.items():
+        for phone in phones:
+            document = problem(await api.ask("POST", "/v1/sessions", opening(BOB, phone)), 422)
+
+            assert (document["code"], document["errors"][0]["field"]) == (code, "participants.1.phone"), phone
+            assert len(phone) < 4 or phone[-4:] not in str(document)
 
 
 @pytest.mark.parametrize("other", [ALICE, "+1 (202) 555-0177"])
