@@ -256,18 +256,15 @@ def _print_json(address: _Address) -> None:
 def _print_welcome(address: _Address, folder: Path) -> None:
     body = f'{{"participants": [{{"phone": "{PEOPLE[0]}"}}, {{"phone": "{PEOPLE[1]}"}}]}}'
     lines = [
-        Text("Relay's sandbox is running.", style="bold") + Text(" Nothing here reaches a real phone."),
-        Text(""),
-        Text("  Two phones  ", style="dim") + Text(f"{address.url}/sandbox", style="bold cyan"),
-        Text("  API         ", style="dim") + Text(f"{address.url}/v1"),
-        Text("  Key         ", style="dim") + Text(address.api_key),
-        Text("  Data        ", style="dim") + Text(str(folder)),
-        Text(""),
+        Text.assemble(("Relay's sandbox is running.", "bold"), " Nothing here reaches a real phone.\n"),
+        Text.assemble(("  Two phones  ", "dim"), (f"{address.url}/sandbox", "bold cyan")),
+        Text.assemble(("  API         ", "dim"), f"{address.url}/v1"),
+        Text.assemble(("  Key         ", "dim"), address.api_key),
+        Text.assemble(("  Data        ", "dim"), f"{folder}\n"),
         Text("  Open a session from another terminal:", style="dim"),
         Text(f"  curl -s {address.url}/v1/sessions \\"),
         Text(f"    -H 'Authorization: Bearer {address.api_key}' -H 'Content-Type: application/json' \\"),
-        Text(f"    -d '{body}'"),
-        Text(""),
+        Text(f"    -d '{body}'\n"),
         Text("  Stop it with Ctrl-C.", style="dim"),
     ]
     for line in lines:

@@ -34,7 +34,7 @@ class Teller:
         """Begin an act."""
         self._act += 1
         self._print(Text(""))
-        self._print(Text(f"{self._act:>2} ", style="bold cyan") + Text(title, style="bold"))
+        self._print(Text.assemble((f"{self._act:>2} ", "bold cyan"), (title, "bold")))
         self.say(words)
 
     def say(self, words: str) -> None:
@@ -46,20 +46,20 @@ class Teller:
         """What handsets showed, in the order of time."""
         for line in sorted(lines, key=lambda line: (line.at, line.direction == "in")):
             mine = line.direction == "out"
-            who = Text(f"{_INDENT}  {line.person.name:<6}", style="bold cyan" if mine else "bold magenta")
-            what = Text(f"{_ARROWS[line.direction]:<10} {spaced(line.peer):<18}", style="dim")
-            self._print(who + what + Text(f"  {line.text}"))
+            who = (f"{_INDENT}  {line.person.name:<6}", "bold cyan" if mine else "bold magenta")
+            what = (f"{_ARROWS[line.direction]:<10} {spaced(line.peer):<18}  ", "dim")
+            self._print(Text.assemble(who, what, line.text))
 
     def table(self, rows: Mapping[str, str]) -> None:
         """Names with something each."""
         widest = max(map(len, rows))
         for name, value in rows.items():
-            self._print(Text(f"{_INDENT}  {name:<{widest}}  ", style="dim") + Text(value))
+            self._print(Text.assemble((f"{_INDENT}  {name:<{widest}}  ", "dim"), value))
 
     def held(self, fact: str) -> None:
         """Something that was expected and was so."""
         first, *rest = textwrap.wrap(fact, _WIDTH - len(_INDENT) - 2)
-        self._print(Text(f"{_INDENT}✓ ", style="green") + Text(first))
+        self._print(Text.assemble((f"{_INDENT}✓ ", "green"), first))
         for line in rest:
             self._print(Text(f"{_INDENT}  {line}"))
 

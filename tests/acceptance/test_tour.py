@@ -22,11 +22,11 @@ SHA256 = hashlib.sha256(BJORN.phone.encode()).hexdigest()
 
 def test_every_step_holds_when_the_tour_is_told() -> None:
     began = time.monotonic()
-    process = started("--tour")
-    below = until(lambda: descendants(process.pid), bool, within=10)
-    out, err = process.communicate(timeout=60)
-    took = time.monotonic() - began
-    print(f"the tour took {took:.1f} s in all")
+    with started("--tour") as process:
+        below = until(lambda: descendants(process.pid), bool, within=10)
+        out, err = process.communicate(timeout=60)
+        took = time.monotonic() - began
+        print(f"the tour took {took:.1f} s in all")
 
     assert (process.returncode, err) == (0, ""), out
     assert [line.split(None, 1)[0] for line in out.splitlines() if line[:2].strip().isdigit()] == [
@@ -64,11 +64,11 @@ async def test_the_tour_ends_with_what_it_saw_when_something_goes_otherwise(
 
 
 def test_the_tour_ends_with_one_when_it_is_cut_short() -> None:
-    process = started("--tour")
-    assert process.stdout is not None
-    first = process.stdout.readline()
-    process.terminate()
-    out, err = process.communicate(timeout=20)
+    with started("--tour") as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.terminate()
+        out, err = process.communicate(timeout=20)
 
     assert first.startswith("Relay:")
     assert (process.returncode, err) == (1, "")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from relay.storage import database
 from relay.storage.database import Database
@@ -54,14 +55,14 @@ def log() -> Iterator[Log]:
         yield log
 
 
-@pytest.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_pool(shared_dsn: str) -> AsyncIterator[Database]:
     opened = await database.connect(shared_dsn, connections=8)
     yield opened
     await opened.close()
 
 
-@pytest.fixture(loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="session")
 async def shared_db(shared_pool: Database) -> AsyncIterator[Database]:
     """The shared database, at its own time and without anybody's account."""
     shared_pool.clock_offset = timedelta()
@@ -72,7 +73,7 @@ async def shared_db(shared_pool: Database) -> AsyncIterator[Database]:
         await tx.execute("update configuration set version = version + 1")
 
 
-@pytest.fixture(loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="session")
 async def api(shared_db: Database) -> AsyncIterator[Api]:
     """An account of its own at the API, with a ready pool ``default`` of three numbers."""
     async with at_the_door(await make_rig(shared_db, public_url=PUBLIC_URL)) as api:

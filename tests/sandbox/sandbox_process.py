@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,28 +62,34 @@ class Running:
         return self.process.wait(_ENDS_WITHIN)
 
 
-def started(*arguments: str, env: Mapping[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
-    """The command, with its output in pipes. Settings of the surroundings are not for it."""
+@contextmanager
+def started(*arguments: str, env: Mapping[str, str] | None = None, **more: Any) -> Iterator[subprocess.Popen[str]]:
+    """The command, with its output in pipes; ended at the latest with this block. Settings around us are not for it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
     command = [sys.executable, "-m", "relay", "sandbox", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=inherited | dict(env or {}), **pipes | more)
+    with subprocess.Popen(command, env=inherited | dict(env or {}), **pipes | more) as process:
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_ENDS_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 @contextmanager
 def running(*arguments: str, env: Mapping[str, str] | None = None, log: Path | None = None) -> Iterator[Running]:
     """A ready sandbox on a free port; ``log`` takes what it writes to stderr."""
-    with (log or Path(os.devnull)).open("w") as stderr:
-        process = started("--json", "--port", "0", *arguments, env=env, stderr=stderr)
-        with process:
-            try:
-                yield from _clients(process)
-            finally:
-                process.terminate()
-                try:
-                    process.wait(_ENDS_WITHIN)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+    with ExitStack() as opened:
+        stderr = opened.enter_context(log.open("w")) if log else None
+        process = opened.enter_context(started("--json", "--port", "0", *arguments, env=env, stderr=stderr))
+        yield from _clients(process)
 
 
 def _clients(process: subprocess.Popen[str]) -> Iterator[Running]:
@@ -109,6 +115,15 @@ def children(pid: int) -> list[int]:
 def descendants(pid: int) -> list[int]:
     """Its children, theirs, and so on."""
     return [one for child in children(pid) for one in (child, *descendants(child))]
+
+
+def watched(process: subprocess.Popen[str]) -> set[int]:
+    """Wait until it has ended; returns every process that it was seen to have started."""
+    seen: set[int] = set()
+    while process.poll() is None:
+        seen |= set(descendants(process.pid))
+        time.sleep(0.005)
+    return seen
 
 
 def is_running(pid: int) -> bool:

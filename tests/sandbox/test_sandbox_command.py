@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import stat
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from tests.sandbox.sandbox_process import (
     running,
     started,
     until,
+    watched,
 )
 
 NUMBERS = [
@@ -81,10 +81,11 @@ def test_everything_is_found_again_when_it_is_started_anew(tmp_path: Path) -> No
 def test_nothing_is_started_when_the_port_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        process = started("--json", "--port", port, env={"RELAY_DATA_DIR": str(tmp_path / "data")})
-        out, err = process.communicate(timeout=15)
+        with started("--json", "--port", port, env={"RELAY_DATA_DIR": str(tmp_path / "data")}) as process:
+            below = watched(process)
+            out, err = process.communicate()
 
-    assert (process.returncode, out) == (1, "")
+    assert (process.returncode, out, below) == (1, "", set())
     assert f"cannot listen on 127.0.0.1 port {port}" in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "data").exists()
@@ -94,12 +95,9 @@ def test_the_carrier_is_ended_when_a_later_step_fails(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "sandbox"
     folder.mkdir(parents=True)
     (folder / "postgres").mkdir()  # no cluster: the database refuses it
-    process = started("--json", "--port", "0", env={"RELAY_DATA_DIR": str(tmp_path / "data")})
-    below: set[int] = set()
-    while process.poll() is None:
-        below |= set(descendants(process.pid))
-        time.sleep(0.005)
-    out, err = process.communicate()
+    with started("--json", "--port", "0", env={"RELAY_DATA_DIR": str(tmp_path / "data")}) as process:
+        below = watched(process)
+        out, err = process.communicate()
 
     assert (process.returncode, out) == (1, "")
     assert "is not a PostgreSQL cluster" in err
@@ -110,10 +108,10 @@ def test_the_carrier_is_ended_when_a_later_step_fails(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_cleanly_when_it_is_stopped_while_it_starts(tmp_path: Path, signum: signal.Signals) -> None:
-    process = started("--json", "--port", "0", "--ephemeral", env={"TMPDIR": str(tmp_path)})
-    below = until(lambda: descendants(process.pid), bool, within=10)
-    process.send_signal(signum)
-    out, err = process.communicate(timeout=20)
+    with started("--json", "--port", "0", "--ephemeral", env={"TMPDIR": str(tmp_path)}) as process:
+        below = until(lambda: descendants(process.pid), bool, within=10)
+        process.send_signal(signum)
+        out, err = process.communicate(timeout=20)
 
     assert below
     assert (process.returncode, out, err) == (0, "", "")
@@ -122,11 +120,11 @@ def test_it_ends_cleanly_when_it_is_stopped_while_it_starts(tmp_path: Path, sign
 
 
 def test_a_person_reads_where_everything_is_when_no_json_is_asked_for(tmp_path: Path) -> None:
-    process = started("--port", "0", "--no-browser", "--ephemeral", env={"TMPDIR": str(tmp_path)}, bufsize=1)
-    assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(13)]
-    process.terminate()
-    rest, err = process.communicate(timeout=20)
+    with started("--port", "0", "--no-browser", "--ephemeral", env={"TMPDIR": str(tmp_path)}, bufsize=1) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(13)]
+        process.terminate()
+        rest, err = process.communicate(timeout=20)
 
     assert (process.returncode, rest, err) == (0, "", "")
     said = "".join(lines)

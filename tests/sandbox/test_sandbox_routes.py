@@ -133,6 +133,8 @@ def test_api_answers_in_its_own_words_when_the_page_asks_it(sandbox: Running) ->
     [
         ("/sandbox/kept/ses_unknown", 404),
         ("/sandbox/phones/not%20a%20phone", 200),
+        ("/sandbox/phones/%23", 200),
+        ("/sandbox/phones/%3Fsince=1", 200),
         ("/sandbox/phones/..%2fconfig", 404),
         ("/sandbox/nothing", 404),
         ("/sandbox/static/nothing.css", 404),
