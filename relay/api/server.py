@@ -38,6 +38,9 @@ class Patience:
     silence: float = 30.0
 
 
+PATIENCE = Patience()
+
+
 class _HeadersTooLong(Exception):
     pass
 
@@ -48,7 +51,7 @@ class Doorman(HttpToolsProtocol):
     A clock runs from the first byte that is owed to the last; bytes that come meanwhile do not set it back.
     """
 
-    patience = Patience()
+    patience = PATIENCE
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it too
         super().connection_made(transport)
@@ -129,17 +132,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(app: Any, listener: socket.socket, *, patience: Patience | None = None) -> AsyncIterator[None]:
+async def serving(app: Any, listener: socket.socket, *, patience: Patience = PATIENCE) -> AsyncIterator[None]:
     """Serve an ASGI application on a socket until the block is left; then answer what was asked and close."""
     allow_sockets(_MOST_SOCKETS)
-
-    class PatientDoorman(Doorman):
-        pass
-
-    PatientDoorman.patience = patience or Doorman.patience
     config = uvicorn.Config(
         app,
-        http=PatientDoorman,
+        http=type("Doorman", (Doorman,), {"patience": patience}),
         ws="none",
         lifespan="off",
         access_log=False,
@@ -147,7 +145,7 @@ async def serving(app: Any, listener: socket.socket, *, patience: Patience | Non
         server_header=False,
         proxy_headers=False,
         date_header=False,
-        timeout_keep_alive=30,
+        timeout_keep_alive=round(patience.silence),
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)

@@ -32,8 +32,8 @@ _ACTS = (
 )
 
 
-async def tell(place: Place, console: Console | None = None) -> bool:
-    """Tell the story of a fresh sandbox; says whether every step held."""
+async def tell(place: Place, console: Console | None = None, *, patience: float = 5.0) -> bool:
+    """Tell the story of a fresh sandbox; says whether every step held. ``patience``: seconds for each thing to be seen."""
     teller, began = Teller(console or Console(highlight=False)), time.monotonic()
     teller.title(
         "Relay: two people text each other, and neither sees the other's phone number.",
@@ -41,7 +41,7 @@ async def tell(place: Place, console: Console | None = None) -> bool:
     )
     bearer = {"authorization": f"Bearer {place.api_key}"}
     async with client(place.url, bearer) as api, client(place.url) as sandbox:
-        plot = Plot(Stage(api, sandbox), teller)
+        plot = Plot(Stage(api, sandbox, patience), teller)
         try:
             for act in _ACTS:
                 await act(plot)

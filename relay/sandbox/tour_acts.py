@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from relay.sandbox.demo import spaced
-from relay.sandbox.tour_stage import Line, Mistold, Person, Ride, Stage, expect, soon
+from relay.sandbox.tour_stage import Line, Mistold, Person, Ride, Stage, expect
 from relay.sandbox.tour_teller import Teller
 
 ADA = Person("Ada", "+12025550177")
@@ -152,7 +152,9 @@ async def _numbers_are_free(plot: Plot) -> None:
     async def look() -> list[bool]:
         return [seat["holds_number"] for seat in (await plot.stage.kept(plot.ride.id))["participants"]]
 
-    await soon(look, what="whether the first ride's people still hold their numbers", expected=[False, False])
+    await plot.stage.soon(
+        look, what="whether the first ride's people still hold their numbers", expected=[False, False]
+    )
 
 
 async def _crosses(plot: Plot, sender: Person, reader: Person, words: str) -> list[Line]:

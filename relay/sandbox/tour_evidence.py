@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from relay.sandbox.tour_acts import ADA, BJORN, OTHERS, Plot
-from relay.sandbox.tour_stage import Place, expect, soon
+from relay.sandbox.tour_stage import Place, expect
 from relay.storage.panel import copies
 
 #: Everybody may say these, and they stand in our own code's words too.
@@ -31,7 +31,7 @@ async def the_events(plot: Plot) -> None:
     async def look() -> dict[str, int]:
         return dict(sorted(Counter(kind for kind, _ in (await _events(plot)).values()).items()))
 
-    await soon(look, what="events", expected=dict(sorted(stage.changes.items())))
+    await stage.soon(look, what="events", expected=dict(sorted(stage.changes.items())))
     teller.table({kind: str(count) for kind, count in sorted(stage.changes.items())})
     teller.held(
         f"{stage.changes.total()} changes of state in this story, {stage.changes.total()} events, none missing or doubled"

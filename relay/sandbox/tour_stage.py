@@ -17,7 +17,6 @@ import httpx
 
 T = TypeVar("T")
 
-_PATIENCE = 5.0  # seconds: how long something expected may take to be seen
 _LOOK_EVERY = 0.02
 
 
@@ -71,6 +70,7 @@ class Stage:
 
     api: httpx.AsyncClient
     sandbox: httpx.AsyncClient
+    patience: float = 5.0  #: seconds that something expected may take to be seen
     changes: Counter[str] = field(default_factory=Counter)
     rides: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -118,7 +118,7 @@ class Stage:
         async def look() -> list[tuple[str, str, str]]:
             return [(line.direction, line.peer, line.text) for line in (await self._handset(person))[read:]]
 
-        await soon(look, what=f"{person.name}'s handset", expected=list(expected))
+        await self.soon(look, what=f"{person.name}'s handset", expected=list(expected))
         self._read[person.phone] += len(expected)
         return (await self._handset(person))[read : read + len(expected)]
 
@@ -130,7 +130,7 @@ class Stage:
         async def look() -> list[tuple[str, str, bool]]:
             return [(line.direction, line.peer, line.text == word) for line in (await self._handset(person))[read:]]
 
-        await soon(look, what=f"{person.name}'s handset after {word}", expected=answered)
+        await self.soon(look, what=f"{person.name}'s handset after {word}", expected=answered)
         self._read[person.phone] += len(answered)
         return (await self._handset(person))[read:]
 
@@ -157,6 +157,14 @@ class Stage:
         """What the relay keeps about a session."""
         return dict((await self.sandbox.get(f"/sandbox/kept/{ride_id}")).raise_for_status().json())
 
+    async def soon(self, look: Callable[[], Awaitable[T]], *, what: str, expected: object) -> T:
+        """Look until what is seen is expected, and return it. Raises Mistold when it does not come to that."""
+        last = time.monotonic() + self.patience
+        while (seen := await look()) != expected and time.monotonic() < last:  # noqa: ASYNC110 - nobody will tell us
+            await asyncio.sleep(_LOOK_EVERY)
+        expect(what, expected=expected, saw=seen)
+        return seen
+
     def crossed(self, count: int = 1) -> None:
         """So many texts were taken in, accepted by the carrier and delivered."""
         for step in ("received", "accepted", "delivered"):
@@ -167,12 +175,3 @@ def expect(what: str, *, expected: object, saw: object) -> None:
     """Raises Mistold unless the two are equal."""
     if expected != saw:
         raise Mistold(what, expected=expected, saw=saw)
-
-
-async def soon(look: Callable[[], Awaitable[T]], *, what: str, expected: object) -> T:
-    """Look until what is seen is expected, and return it. Raises Mistold when it does not come to that."""
-    last = time.monotonic() + _PATIENCE
-    while (seen := await look()) != expected and time.monotonic() < last:  # noqa: ASYNC110 - another process will tell nobody
-        await asyncio.sleep(_LOOK_EVERY)
-    expect(what, expected=expected, saw=seen)
-    return seen

@@ -7,6 +7,7 @@ parked for a person to decide, unless the account prefers duplicates to losses.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,7 +18,7 @@ from relay.core.delivery import AmbiguityTimes, GivenUp, Outcome, when_given_up
 from relay.core.errors import Tampered, WebhookRefused
 from relay.core.ids import IdKind, public
 from relay.core.model import OnAmbiguous
-from relay.providers.base import Adapter, Found, ReceiptWord
+from relay.providers.base import Adapter, ReceiptWord
 from relay.providers.transport import NoAnswer, Transport
 from relay.storage import outbox
 from relay.storage.configuration import Configuration, Connection, Number
@@ -26,7 +27,7 @@ from relay.storage.outbox import Mark, Unresolved
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
 
-_CLOCKS_DIFFER = timedelta(seconds=2)
+_CLOCKS_DIFFER = timedelta(seconds=10)  # as `rivals` counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,18 @@ class Ambiguity:
         async with self.database.transaction() as tx:
             now = tx.now
             due = await outbox.unresolved(tx, bucket, limit=20)
-        for one in due:
-            if await self._was_accepted(one):
-                mark = Mark(one.attempt_id, one.message_id, Outcome.ACCEPTED)
-                await self.database.run(partial(_mark, bucket, mark))
-            elif self.times.is_over(one.ended_at, now):
-                await self._give_up(one)
-            else:
-                next_look = self.times.next_step(one.ended_at, one.asked + 1)
-                await self.database.run(partial(_look_again, one, next_look))
+        await asyncio.gather(*(self._step(bucket, one, now) for one in due))
         return len(due)
+
+    async def _step(self, bucket: int, one: Unresolved, now: datetime) -> None:
+        if await self._was_accepted(one):
+            mark = Mark(one.attempt_id, one.message_id, Outcome.ACCEPTED)
+            await self.database.run(partial(_mark, bucket, mark))
+        elif self.times.is_over(one.ended_at, now):
+            await self._give_up(one)
+        else:
+            next_look = self.times.next_step(one.ended_at, one.asked + 1)
+            await self.database.run(partial(_look_again, one, next_look))
 
     async def _was_accepted(self, one: Unresolved) -> bool:
         """Does the provider have this text? What it was asked in vain counts as no."""
@@ -88,11 +91,15 @@ class Ambiguity:
         except Tampered as error:  # nothing to look for; it must not keep the others from being looked for
             logs.trouble("unreadable_outbox_row", error, message=public(IdKind.MESSAGE, one.message_id))
             return False
-        async with self.database.transaction() as tx:
+        if not any(text == mine for mine, text in found):
+            return False
+        async with self.database.transaction() as tx:  # other texts of the leg may be among those that were found
             return len(found) > await outbox.rivals(tx, one.message_id, one.attempt_id)
 
-    async def _find(self, one: Unresolved, number: Number, connection: Connection, adapter: Adapter) -> list[Found]:
-        """What the provider accepted with this text, for this phone, at about the time of the attempt."""
+    async def _find(
+        self, one: Unresolved, number: Number, connection: Connection, adapter: Adapter
+    ) -> list[tuple[str, str]]:
+        """What the provider accepted for this phone at about the time of the attempt: (what we sent, what it has)."""
         sealed = Sealed(connection.sealed_credentials, connection.key_id)
         credentials = self.vault.credentials.open(connection.account_id, connection.id, sealed)
         letter = self.vault.envelopes.open(one.account_id, one.message_id, one.envelope)
@@ -101,7 +108,7 @@ class Ambiguity:
         request = adapter.build_find(credentials, base_url, number.e164, letter.phone, since)
         listed = adapter.read_find(await self.transport.send(request))
         taken = {ReceiptWord.ACCEPTED, ReceiptWord.DELIVERED, ReceiptWord.UNDELIVERED}
-        return [f for f in listed if f.text == letter.text and since <= f.at <= until and f.outcome.word in taken]
+        return [(letter.text, f.text) for f in listed if since <= f.at <= until and f.outcome.word in taken]
 
     async def _give_up(self, one: Unresolved) -> None:
         directory = await self.configuration.current()

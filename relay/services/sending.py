@@ -112,9 +112,18 @@ class Sending:
         except StorageUnavailable:
             if attempts:
                 taken_back = [Mark(attempt, message, Outcome.NOT_BEGUN) for message, attempt in attempts.items()]
-                await self._surely(partial(self.mark, bucket, taken_back))
+                await self._surely(partial(self._take_back, bucket, taken_back))
             raise
         return passed, now
+
+    async def _take_back(self, bucket: int, marks: Sequence[Mark]) -> None:
+        """Wait for the door's own commit first, if it is still under way: a statement begun before it would not see it."""
+
+        async def work(tx: Transaction) -> None:
+            await outbox.lock_messages(tx, bucket, [mark.message_id for mark in marks])
+            await outbox.mark(tx, bucket, marks)
+
+        await self.database.run(work)
 
     def _intent(self, passed: Passed, directory: Directory, now: datetime, started: float) -> Intent:
         number = directory.numbers[passed.number_id]
@@ -191,7 +200,8 @@ class Sending:
         key_id = self.vault.keyring.newest(Purpose.INDEX).id
 
         async def write(tx: Transaction) -> OptChange:
-            change = OptChange(tx.new_id(bucket), passed.account_id, passed.party_index, key_id, True, tx.now)
+            begun_at = handed.intent.begun_at  # whatever the person has said since then is newer
+            change = OptChange(tx.new_id(bucket), passed.account_id, passed.party_index, key_id, True, begun_at)
             await outbox.mark(tx, bucket, [handed.mark])
             await suppressions.begin_fanout(tx, bucket, change)
             return change

@@ -115,6 +115,11 @@ class Directory:
             grouped[number.pool_id].append(number)
         return {pool_id: tuple(numbers) for pool_id, numbers in grouped.items()}
 
+    def bucket_of_number(self, number_id: UUID) -> int | None:
+        """Where a number is served; None when it is not known any more."""
+        number = self.numbers.get(number_id)
+        return self.pools[number.pool_id].bucket if number else None
+
     def pools_of(self, account_id: UUID) -> list[Pool]:
         return [p for p in self.pools.values() if p.account_id == account_id]
 

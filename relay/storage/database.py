@@ -37,7 +37,16 @@ _PASSING = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
+_HINT_WITHIN = 0.5  # seconds: nobody waits long for a hint
+# A process that is stopped in the middle of a transaction must not hold up the others for longer than this.
+_SESSION = {
+    "application_name": "relay",
+    "timezone": "UTC",
+    "lock_timeout": "2000",
+    "idle_in_transaction_session_timeout": "5000",
+}
 _WAITS = (0.02, 0.1, 0.3)  # seconds between the tries of one unit of work
 
 
@@ -121,7 +130,8 @@ class Database:
     async def notify(self, channel: str, payload: str) -> None:
         """Give a hint. It may be lost: whoever needs the news also polls."""
         with suppress(*_PASSING):
-            await self._pool.execute("select pg_notify($1, $2)", channel, payload)
+            async with self._pool.acquire(timeout=_HINT_WITHIN) as connection:
+                await connection.execute("select pg_notify($1, $2)", channel, payload, timeout=_HINT_WITHIN)
 
     async def close(self) -> None:
         with suppress(asyncio.TimeoutError):
@@ -144,7 +154,7 @@ async def connect(dsn: str, *, connections: int = 16, patience: float = 2.0, sta
             command_timeout=30,
             statement_cache_size=statement_cache,
             init=_prepare,
-            server_settings={"application_name": "relay", "timezone": "UTC"},
+            server_settings=_SESSION,
         )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
         raise BadSettings("RELAY_DATABASE_URL: the database refused this login, or the address is malformed") from error

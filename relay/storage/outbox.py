@@ -83,6 +83,11 @@ class Mark:
     reason: Reason | None = None
 
 
+async def lock_messages(tx: Transaction, bucket: int, message_ids: Sequence[UUID]) -> None:
+    """Wait for whoever is changing these messages."""
+    await tx.fetch(_SQL["lock_messages"], bucket, sorted(message_ids))
+
+
 async def mark(tx: Transaction, bucket: int, marks: Sequence[Mark]) -> dict[UUID, State]:
     """Write outcomes. Returns the messages that moved, with their new state."""
     rows = await tx.fetch(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -58,7 +59,7 @@ class Leases:
         while True:
             try:
                 await self.turn()
-            except StorageUnavailable as error:
+            except Exception as error:  # a login refused for a while must not end this for good
                 logs.trouble("leases_not_renewed", error)
             metrics.buckets.set(len(self.held()))
             await asyncio.sleep(self._lasting.total_seconds() / 4)
@@ -77,7 +78,10 @@ class Leases:
         async with self._database.transaction() as tx:
             free = await leases.free(tx, wanted)
         for bucket in free:
-            await self._take(bucket)
+            with suppress(StorageUnavailable):  # one row that somebody holds must not keep the others from being taken
+                await self._take(bucket)
+            if time.monotonic() - asked > self._margin:
+                return  # what is mine comes first
 
     async def _take(self, bucket: int) -> None:
         until = time.monotonic() + self._lasting.total_seconds() - self._margin

@@ -18,7 +18,7 @@ from relay import logs
 from relay.core.errors import StorageUnavailable
 from relay.services.sending import HandedOver, Intent, Sending
 from relay.storage import outbox
-from relay.storage.configuration import Configuration
+from relay.storage.configuration import Configuration, Directory
 from relay.storage.database import Database
 from relay.storage.outbox import Due
 from relay.worker.leases import Lease, Leases
@@ -117,33 +117,48 @@ class Sender:
                 self._wakeup.at(bucket, time.monotonic() + _GATHER)
 
     async def _turn(self, bucket: int) -> None:
-        """Send what may leave this bucket now, and plan the next look."""
-        lease = self._leases.get(bucket)
-        room = self._settings.sockets - self._in_flight
-        if lease is None or self._stopping:
-            return
-        if room <= 0:
-            self._wakeup.at(bucket, time.monotonic() + 0.02)
-            return
-        seen = await self._look(bucket)
-        directory = await self._configuration.current()
-        chosen = pick(seen.due, self._paces, directory, now=time.monotonic(), room=room)
-        if chosen:
-            intents = await self._sending.begin(bucket, lease.epoch, [text.message_id for text in chosen])
-            for intent in intents:
-                passed = intent.passed
-                self._paces.spend(passed.number_id, passed.segments, time.monotonic(), directory)
-                self._in_flight += 1
-                self._spawn(self._send(lease, intent))
-        self._plan(bucket, seen)
+        """Send what may leave this bucket now, and plan the next look.
 
-    async def _look(self, bucket: int) -> _Seen:
-        waiting = self._paces.waiting(time.monotonic())
+        A number with a long queue fills a whole look by itself, so the look is repeated without the numbers that were
+        served until nothing new comes.
+        """
+        served: set[UUID] = set()
+        while True:
+            seen = await self._look(bucket, served)
+            directory = await self._configuration.current()
+            lease = self._leases.get(bucket)
+            if lease is None or self._stopping:
+                return
+            room = self._settings.sockets - self._in_flight
+            chosen = pick(seen.due, self._paces, directory, now=time.monotonic(), room=room)
+            if not chosen:
+                break
+            served |= {text.number_id for text in chosen}
+            await self._begin(lease, chosen, directory)
+            if len(seen.due) < _LOOK or len(chosen) >= room:
+                break
+        self._plan(bucket, seen, directory)
+
+    async def _look(self, bucket: int, served: set[UUID]) -> _Seen:
+        waiting = {*self._paces.waiting(time.monotonic()), *served}
         async with self._database.transaction() as tx:
             due = await outbox.due(tx, bucket, limit=_LOOK, waiting_numbers=waiting)
             return _Seen(due, await outbox.next_due(tx, bucket), tx.now)
 
-    def _plan(self, bucket: int, seen: _Seen) -> None:
+    async def _begin(self, lease: Lease, chosen: list[Due], directory: Directory) -> None:
+        """Take them through the door and send. Their sockets are counted from here on, before anything is awaited."""
+        self._in_flight += len(chosen)
+        begun = 0
+        try:
+            for intent in await self._sending.begin(lease.bucket, lease.epoch, [text.message_id for text in chosen]):
+                passed = intent.passed
+                self._paces.spend(passed.number_id, passed.segments, time.monotonic(), directory)
+                begun += 1
+                self._spawn(self._send(lease, intent))
+        finally:
+            self._in_flight -= len(chosen) - begun
+
+    def _plan(self, bucket: int, seen: _Seen, directory: Directory) -> None:
         """Look again when a number is free, when something is due, or after a while. What is sent now plans for itself."""
         now = time.monotonic()
         if seen.next_due is None:
@@ -151,7 +166,8 @@ class Sender:
             return
         wait = max(0.0, (seen.next_due - seen.now).total_seconds())
         if wait == 0.0:
-            ready = self._paces.next_ready(self._paces.waiting(now), now)
+            here = [n for n in self._paces.waiting(now) if directory.bucket_of_number(n) == bucket]
+            ready = self._paces.next_ready(here, now)
             wait = min(self._settings.busy_poll, ready - now if ready is not None else self._settings.busy_poll)
         self._wakeup.at(bucket, now + min(max(wait, _SHORTEST_PAUSE), self._settings.idle_poll))
 
@@ -159,8 +175,8 @@ class Sender:
         bucket = lease.bucket
         try:
             handed = await self._hand_over(lease, intent)
-            await self._learn(handed)
             await self._sending.settle_surely(bucket, handed)
+            await self._learn(handed)
         except Exception as error:  # left as begun: upkeep will call it ambiguous and look for its fate
             logs.trouble("send_left_open", error)
         finally:

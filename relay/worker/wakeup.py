@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 
 from relay import logs
-from relay.core.errors import StorageUnavailable
 from relay.storage.database import Database
 
 CHANNEL = "relay_due"
@@ -67,7 +66,7 @@ class Wakeup:
             try:
                 async with database.listen(CHANNEL, self._hear) as lost:
                     await lost.wait()
-            except StorageUnavailable as error:
+            except Exception as error:  # a login refused for a while must not end this for good
                 logs.trouble("not_listening", error)
             await asyncio.sleep(1.0)
 

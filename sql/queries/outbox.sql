@@ -1,14 +1,17 @@
 -- Sending: what is due, the guarded door, the mark, and the search for the fate of ambiguous sends.
 
 -- name: due
--- $1 bucket $2 now $3 limit $4 numbers that must wait. Heads of legs only; no lock, for the door is the claim
+-- $1 bucket $2 now $3 limit $4 numbers that must wait. Heads of legs only; no lock, for the
+-- door is the claim. `limit 1` keeps the planner from comparing every two rows of a long leg
 select o.message_id, o.number_id, o.segments
   from outbox o
  where o.bucket = $1::smallint and o.phase = 'queued' and o.due_at <= $2::timestamptz
    and o.number_id <> all ($4::uuid[])
-   and not exists (select 1 from outbox e
-                    where e.bucket = $1::smallint and e.phase in ('queued', 'sending') and e.session_id = o.session_id
-                      and e.to_participant = o.to_participant and e.leg_no < o.leg_no)
+   and (o.leg_no is null
+        or o.leg_no = (select e.leg_no from outbox e
+                        where e.bucket = $1::smallint and e.phase in ('queued', 'sending') and e.session_id = o.session_id
+                          and e.to_participant = o.to_participant
+                        order by e.leg_no limit 1))
  order by o.due_at, o.message_id
  limit $3;
 
@@ -127,7 +130,11 @@ with w as materialized (
      where outbox.bucket = $1::smallint and outbox.message_id = v.message_id and v.state in ('accepted', 'refused')
 ), again as (
     update outbox set phase = case when v.unresolved then 'unresolved' else 'queued' end,
-                      due_at = coalesce(v.due_at, $2::timestamptz), asked = 0
+                      due_at = case when v.unresolved or exists (select 1 from session s
+                                       where s.bucket = $1::smallint and s.id = outbox.session_id and s.status = 'open')
+                                         or outbox.session_id is null
+                                    then coalesce(v.due_at, $2::timestamptz) else $2::timestamptz end,
+                      asked = 0
       from v
      where outbox.bucket = $1::smallint and outbox.message_id = v.message_id and (v.unresolved or v.state = 'queued')
 ), e as (
@@ -138,6 +145,10 @@ with w as materialized (
      where m.state <> 'queued'
 )
 select m.id, m.state from m;
+
+-- name: lock_messages
+-- $1 bucket | $2 message ids. Waits for whoever is changing them
+select id from message where bucket = $1::smallint and id = any ($2::uuid[]) order by id for no key update;
 
 -- name: receipt
 -- $1 bucket $2 now | $3 message ids (one each) $4 attempt ids $5 words: accepted, delivered, undelivered $6 reasons

@@ -53,7 +53,7 @@ async def test_the_tour_ends_with_what_it_saw_when_something_goes_otherwise(
     with running("--ephemeral") as sandbox:
         sandbox.http.put("/sandbox/weather", json=weather).raise_for_status()
         place = Place(sandbox.url, sandbox.document["api_key"], sandbox.document["database_url"], lambda: "")
-        held = await tell(place, Console(file=said, highlight=False))
+        held = await tell(place, Console(file=said, highlight=False), patience=2)
 
     last = said.getvalue().splitlines()[-1]
     assert not held

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -14,12 +13,9 @@ import pytest_asyncio
 from relay.api.server import Patience, listen, serving
 from relay.core.errors import BadSettings
 from tests.api.rig import Api, Log
+from tests.api.wire import ALIVE, HOST, LONG_HEADERS, NO_HTTP, with_header_of
 
 QUICK = Patience(headers=0.5, body=0.6, silence=0.7)
-_HOST = b"Host: relay.example\r\n"
-_ALIVE = b"GET /healthz HTTP/1.1\r\n" + _HOST
-
-Talk = Callable[..., Any]
 
 
 class Line:
@@ -70,29 +66,8 @@ async def port(api: Api) -> AsyncIterator[int]:
         yield listener.getsockname()[1]
 
 
-MALFORMED = (
-    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    b"nonsense\r\n\r\n",
-    b"GET /healthz HTTP/9.9\r\n\r\n",
-    b"GET /healthz\r\n\r\n" + b"\x00" * 10,
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    b"CONNECT elsewhere:80 HTTP/1.1\r\n" + _HOST + b"\r\n",
-    b"GET /\xff HTTP/1.1\r\n" + _HOST + b"\r\n",
-    b"GET /v1/sessions?\xff HTTP/1.1\r\n" + _HOST + b"\r\n",
-    _ALIVE + b"X: a\x00b\r\n\r\n",
-    _ALIVE + b"X: a\r\n folded\r\n\r\n",
-    _ALIVE + b"X : a\r\n\r\n",
-    _ALIVE + b": a\r\n\r\n",
-    _ALIVE + b"Content-Length: -1\r\n\r\n",
-    _ALIVE + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n",
-    b"POST /v1/pools HTTP/1.1\r\n" + _HOST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"POST /v1/pools HTTP/1.1\r\n" + _HOST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-    b"POST /v1/pools HTTP/1.1\r\n" + _HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
-)
-
-
 async def test_it_is_refused_and_hung_up_when_it_is_no_http(port: int, log: Log) -> None:
-    for said in MALFORMED:
+    for said in NO_HTTP:
         async with dialled(port) as line:
             await line.say(said)
             heard = await line.until_hung_up()
@@ -103,22 +78,11 @@ async def test_it_is_refused_and_hung_up_when_it_is_no_http(port: int, log: Log)
     assert "nonsense" not in log.text
 
 
-def long_header(size: int) -> bytes:
-    return _ALIVE + b"X: " + b"a" * size + b"\r\n\r\n"
-
-
-LONG = (
-    long_header(17_000),
-    b"GET /healthz?" + b"a" * 17_000 + b" HTTP/1.1\r\n" + _HOST + b"\r\n",
-    _ALIVE + b"a: b\r\n" * 4_000 + b"\r\n",
-)
-
-
 @pytest.mark.parametrize("pause", [0.0, 0.05])
 async def test_headers_are_refused_when_they_are_longer_than_16_kb(port: int, pause: float) -> None:
     """In one piece or in two, on a fresh line or on one that was used before."""
-    for said in LONG:
-        for before in (b"", _ALIVE + b"\r\n"):
+    for said in LONG_HEADERS:
+        for before in (b"", ALIVE + b"\r\n"):
             async with dialled(port) as line:
                 if before:
                     await line.say(before)
@@ -132,7 +96,7 @@ async def test_headers_are_refused_when_they_are_longer_than_16_kb(port: int, pa
 
 async def test_headers_are_refused_when_they_never_end(port: int) -> None:
     async with dialled(port) as line:
-        await line.say(_ALIVE + b"X: ", *[b"a" * 4096] * 5, pause=0.02)
+        await line.say(ALIVE + b"X: ", *[b"a" * 4096] * 5, pause=0.02)
         heard = await line.until_hung_up()
 
     assert heard.startswith(b"HTTP/1.1 431 ")
@@ -141,20 +105,20 @@ async def test_headers_are_refused_when_they_never_end(port: int) -> None:
 async def test_headers_are_taken_when_they_have_15_kb(port: int) -> None:
     async with dialled(port) as line:
         for _ in range(3):
-            await line.say(long_header(15_000))
+            await line.say(with_header_of(15_000))
             assert b'{"alive":true}' in await line.answer()
 
 
 SLOW = {
     "nothing": (b"", b""),
-    "a letter": (b"", b"G"),
-    "a name": (_ALIVE, b"a"),
+    "a letter": (b"G", b""),
+    "a name": (ALIVE, b"a"),
     "lines": (b"", b"\r\n"),
-    "lines after a request": (_ALIVE + b"\r\n", b"\r\n"),
-    "headers after a request": (_ALIVE + b"\r\n" + _ALIVE, b"a"),
-    "a body that nobody reads": (b"POST /v1/pools HTTP/1.1\r\n" + _HOST + b"Content-Length: 60000\r\n\r\n", b"a"),
-    "a body in chunks": (b"POST /v1/pools HTTP/1.1\r\n" + _HOST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
-    "a webhook": (b"POST /hooks/x/inbound HTTP/1.1\r\n" + _HOST + b"Content-Length: 60000\r\n\r\n", b"a"),
+    "lines after a request": (ALIVE + b"\r\n", b"\r\n"),
+    "headers after a request": (ALIVE + b"\r\n" + ALIVE, b"a"),
+    "a body that nobody reads": (b"POST /v1/pools HTTP/1.1\r\n" + HOST + b"Content-Length: 60000\r\n\r\n", b"a"),
+    "a body in chunks": (b"POST /v1/pools HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+    "a webhook": (b"POST /hooks/x/inbound HTTP/1.1\r\n" + HOST + b"Content-Length: 60000\r\n\r\n", b"a"),
 }
 
 
@@ -196,9 +160,9 @@ async def test_a_slow_body_is_answered_before_it_is_hung_up_when_its_sender_is_k
 async def test_a_line_stays_open_when_one_request_follows_another(port: int) -> None:
     async with dialled(port) as line:
         for _ in range(4):
-            await line.say(_ALIVE + b"\r\n", pause=0.3)
+            await line.say(ALIVE + b"\r\n", pause=0.3)
             assert b'{"alive":true}' in await line.answer()
-        await line.say((_ALIVE + b"\r\n") * 3, pause=0.1)
+        await line.say((ALIVE + b"\r\n") * 3, pause=0.1)
 
         assert (await line.answer()).count(b'{"alive":true}') == 3
 
