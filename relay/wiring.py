@@ -6,12 +6,14 @@ A new provider is one line in ``PROVIDERS``. A new piece of upkeep is one line i
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from relay import logs
 from relay.core.delivery import AmbiguityTimes
 from relay.core.errors import KeyringRefused
 from relay.providers import twilio
@@ -99,10 +101,11 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
     base_urls = dict.fromkeys(adapters, settings.carrier_url) if settings.carrier_url else {}
     ambiguity_times = AmbiguityTimes(settings.ask_after, settings.give_up_after)
     wakeup = Wakeup()
-    optouts = OptOuts(db, config, vault, adapters)
 
     async def queued(bucket: int) -> None:
         await wakeup.hint(bucket, db)
+
+    optouts = OptOuts(db, config, vault, adapters, queued)
 
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
@@ -140,11 +143,12 @@ async def open_keyring(db: Database, path: Path, *, may_make: bool) -> Keyring:
         known = await configuration.keyring_answers(tx)
     ring = keyring.load_or_make(path) if may_make and not known else keyring.load(path)
     answers = ring.answers()
-    if any(answers.get(key) != answer for key, answer in known.items()):
-        raise KeyringRefused(f"{path} is not the keyring that this database was sealed with")
-    if answers.keys() - known.keys():
+    if not known:
         async with db.transaction() as tx:
             await configuration.remember_keyring(tx, answers)
+            known = await configuration.keyring_answers(tx)  # two first starts may have brought two keyrings
+    if any(answers.get(key) != answer for key, answer in known.items()):
+        raise KeyringRefused(f"{path} is not the keyring that this database was sealed with")
     return ring
 
 
@@ -168,6 +172,8 @@ async def working(relay: Relay) -> AsyncIterator[Leases]:
     house = Upkeep(leases, _steps(relay))
     runs = (leases.run(), relay.wakeup.listen(relay.database), sender.run(), house.run())
     tasks = [asyncio.create_task(run) for run in runs]
+    for task in tasks:
+        task.add_done_callback(_must_not_end)
     try:
         yield leases
     finally:
@@ -179,16 +185,24 @@ async def working(relay: Relay) -> AsyncIterator[Leases]:
         await leases.release()
 
 
+def _must_not_end(task: asyncio.Task[None]) -> None:
+    """A worker without one of its parts would look alive and do nothing: better to stop and be started again."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logs.trouble("worker_part_ended", error)
+        signal.raise_signal(signal.SIGTERM)
+
+
 def _steps(relay: Relay) -> list[Step]:
     """Upkeep: name, period in seconds, what to do in a bucket."""
     often, sometimes, rarely = relay.settings.upkeep_period, 5.0, 60.0
     return [
         Step("timely", often, _timely(relay)),
+        Step("look_for_ambiguous", often, lambda lease: relay.ambiguity.look(lease.bucket)),  # waits for providers
         Step("prepare_pools", sometimes, lambda lease: relay.pools.prepare_left(lease.bucket)),
         Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
         Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
-        Step("forget_people", rarely, lambda lease: relay.expiry.forget_people(lease.bucket)),
+        Step("forget_people", 60 * rarely, lambda lease: relay.expiry.forget_people(lease.bucket)),
     ]
 
 
@@ -206,8 +220,8 @@ def _timely(relay: Relay) -> Timely:
         {
             "end_sessions": lambda lease: expiry.end_sessions(lease.bucket),
             "free_numbers": lambda lease: expiry.free_numbers(lease.bucket),
+            "expire_parked": lambda lease: expiry.expire_parked(lease.bucket),
             "expire_texts": lambda lease: expiry.expire_texts(lease.bucket),
-            "look_for_ambiguous": lambda lease: ambiguity.look(lease.bucket),
             "declare_ambiguous": lambda lease: ambiguity.declare(
                 lease.bucket, epoch=lease.epoch, begun_before=patience.silent_send
             ),

@@ -19,7 +19,8 @@ FIRST = frozenset({S.QUEUED, S.SENDING, S.REFUSED})
 
 #: From each state, the states that a message may move to.
 MOVES: dict[State, frozenset[State]] = {
-    S.QUEUED: frozenset({S.SENDING, S.REFUSED, S.EXPIRED, S.PARKED}),
+    # The last three by a receipt for an earlier attempt: what was taken for lost had arrived, so nothing is sent again.
+    S.QUEUED: frozenset({S.SENDING, S.REFUSED, S.EXPIRED, S.PARKED, S.ACCEPTED, S.DELIVERED, S.UNDELIVERED}),
     # A receipt can outrun the answer to the send, hence the ends that are reached straight from here.
     S.SENDING: frozenset({S.QUEUED, S.ACCEPTED, S.REFUSED, S.PARKED, S.DELIVERED, S.UNDELIVERED}),
     S.PARKED: frozenset({S.QUEUED, S.REFUSED, S.EXPIRED, S.ACCEPTED, S.DELIVERED, S.UNDELIVERED}),

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
-from relay.core.notices import LANGUAGES, Phrase
+from relay.core.notices import DEFAULT_LANGUAGE, LANGUAGES, Phrase
 from relay.storage import accounts
 from relay.storage.configuration import Account, Configuration
-from relay.storage.database import Database
+from relay.storage.database import Database, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,22 @@ class Accounts:
 
     async def change(self, account_id: UUID, changes: dict[str, Any]) -> Account:
         """Change what its owner may change. Raises InvalidInput for languages and notices that do not exist."""
-        account = replace(await self.read(account_id), **changes)
-        if account.language not in LANGUAGES:
-            known = ", ".join(sorted(LANGUAGES))
-            raise InvalidInput(Problem("language", "unknown_language", f"must be one of: {known}"))
-        for phrase in account.notices:
-            if phrase not in set(Phrase):
-                known = ", ".join(Phrase)
-                raise InvalidInput(Problem("notices", "unknown_notice", f"names must be among: {known}"))
-        await self.database.run(lambda tx: accounts.change_account(tx, account))
+        _check(changes)
+
+        async def work(tx: Transaction) -> None:
+            account = await accounts.lock_account(tx, account_id)
+            if account is None:
+                raise NotFound
+            await accounts.change_account(tx, replace(account, **changes))
+
+        await self.database.run(work)
         return (await self.configuration.refreshed()).accounts[account_id]
+
+
+def _check(changes: dict[str, Any]) -> None:
+    if changes.get("language", DEFAULT_LANGUAGE) not in LANGUAGES:
+        known = ", ".join(sorted(LANGUAGES))
+        raise InvalidInput(Problem("language", "unknown_language", f"must be one of: {known}"))
+    if not set(changes.get("notices", ())) <= set(Phrase):
+        known = ", ".join(Phrase)
+        raise InvalidInput(Problem("notices", "unknown_notice", f"names must be among: {known}"))

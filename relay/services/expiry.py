@@ -42,6 +42,15 @@ class Expiry:
 
         return await self.database.run(work)
 
+    async def expire_parked(self, bucket: int) -> int:
+        """Give up what has stood parked for three days, also where only the metadata is left."""
+
+        async def work(tx: Transaction) -> int:
+            parked = await outbox.parked_too_long(tx, bucket, limit=_BATCH)
+            return await outbox.expire(tx, bucket, parked) if parked else 0
+
+        return await self.database.run(work)
+
     async def forget_answers(self, bucket: int) -> int:
         """Forget automatic answers that forbid nothing any more."""
 

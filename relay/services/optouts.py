@@ -7,7 +7,9 @@ crosses buckets is done in steps that may be repeated in any order: the newest o
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 from relay import logs, metrics
@@ -27,6 +29,8 @@ from relay.storage.inbox import InboxKey, InboxKind
 from relay.storage.suppressions import OptChange
 from relay.vault.vault import Vault
 
+_MOMENT = timedelta(microseconds=1)  # a wish is newer than the one before it, even when the clock was set back
+
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
@@ -39,12 +43,13 @@ class _Heard:
 
 @dataclass(frozen=True, slots=True)
 class OptOuts:
-    """Takes commands, and spreads opt-outs that a carrier told us of."""
+    """Takes commands, and spreads opt-outs that a carrier told us of. ``queued`` hears of buckets with new work."""
 
     database: Database
     configuration: Configuration
     vault: Vault
     adapters: dict[str, Adapter]
+    queued: Callable[[int], Awaitable[None]]
 
     async def take(self, arrived: ArrivedText) -> bool:
         """Carry out a command; False when it is none after all (START from somebody who never opted out)."""
@@ -52,6 +57,8 @@ class OptOuts:
         heard = await self.database.run(lambda tx: self._hear(tx, arrived, directory))
         if heard.change is not None:
             await self.spread(heard.change)
+        if heard.queued:
+            await self.queued(arrived.bucket)
         return heard.is_command
 
     async def spread(self, change: OptChange) -> None:
@@ -102,14 +109,21 @@ class OptOuts:
 
     async def _opt(self, tx: Transaction, arrived: ArrivedText, party: Party, directory: Directory) -> _Heard:
         stop = arrived.keyword is Keyword.STOP
+        known = await suppressions.lock_person(tx, arrived.bucket, party.index)
+        changed = known is None or known.opted_out is not stop
         change = OptChange(
-            tx.new_id(arrived.bucket), arrived.account_id, party.index, party.key_id, opted_out=stop, arrived_at=tx.now
+            tx.new_id(arrived.bucket),
+            arrived.account_id,
+            party.index,
+            party.key_id,
+            opted_out=stop,
+            arrived_at=tx.now if known is None else max(tx.now, known.changed_at + _MOMENT),
         )
-        await _apply(tx, arrived.bucket, change, with_event=True)
+        await _apply(tx, arrived.bucket, change, with_event=changed)
         await suppressions.begin_fanout(tx, arrived.bucket, change)
         rows = [self._consumed(tx, arrived, Reason.OPTED_OUT if stop else Reason.BLOCKED_BY_RULE)]
         adapter = self.adapters[directory.connections[arrived.connection_id].provider]
-        if stop and not adapter.capabilities.answers_stop:
+        if stop and changed and not adapter.capabilities.answers_stop:
             return _Heard(True, change, await self._answer(tx, arrived, Phrase.STOPPED, rows, directory))
         await messages.write(tx, arrived.bucket, rows)
         return _Heard(True, change)

@@ -14,7 +14,7 @@ import asyncpg
 from relay.core.errors import Conflict
 from relay.core.ids import bucket_of
 from relay.storage import queries
-from relay.storage.configuration import Account
+from relay.storage.configuration import Account, account_from
 from relay.storage.database import Transaction
 
 _SQL = queries.load("configuration")
@@ -27,6 +27,12 @@ async def add_account(tx: Transaction, account_id: UUID, name: str) -> None:
     except asyncpg.UniqueViolationError:
         raise Conflict("there is an account of this name", code="account_name_taken") from None
     await tx.execute(_SQL["bump"])
+
+
+async def lock_account(tx: Transaction, account_id: UUID) -> Account | None:
+    """The account as it is now, kept from changing."""
+    row = await tx.fetchrow(_SQL["lock_account"], account_id)
+    return account_from(row) if row else None
 
 
 async def change_account(tx: Transaction, account: Account) -> None:

@@ -156,7 +156,7 @@ class Configuration:
 
 async def _read(tx: Transaction, version: int) -> Directory:
     """Rows may be newer than ``version``; then the next look finds another version and reads again."""
-    accounts = [_account(row) for row in await tx.fetch(_SQL["accounts"])]
+    accounts = [account_from(row) for row in await tx.fetch(_SQL["accounts"])]
     connections = [Connection(**row) for row in await tx.fetch(_SQL["connections"])]
     pools = [_pool(row) for row in await tx.fetch(_SQL["pools"])]
     numbers = [_number(row) for row in await tx.fetch(_SQL["numbers"])]
@@ -170,7 +170,8 @@ async def _read(tx: Transaction, version: int) -> Directory:
     )
 
 
-def _account(row: Row) -> Account:
+def account_from(row: Row) -> Account:
+    """An account from a row with all its columns."""
     values = dict(row)
     values["on_ambiguous"] = OnAmbiguous(values["on_ambiguous"])
     values["allowed_countries"] = tuple(values["allowed_countries"])

@@ -29,7 +29,6 @@ _PASSING = (
     OSError,
     asyncio.TimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -89,11 +88,21 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """One READ COMMITTED transaction. Raises StorageUnavailable where trying again may help."""
+        lost = True
         try:
-            async with self._pool.acquire(timeout=self._patience) as connection, connection.transaction():
-                now = await connection.fetchval("select clock_timestamp()")
-                yield Transaction(connection, now + self.clock_offset)
+            async with self._pool.acquire(timeout=self._patience) as connection:
+                try:
+                    async with connection.transaction():
+                        now = await connection.fetchval("select clock_timestamp()")
+                        yield Transaction(connection, now + self.clock_offset)
+                except asyncpg.InterfaceError:
+                    lost = connection.is_closed()
+                    raise
         except _PASSING as error:
+            raise StorageUnavailable from error
+        except asyncpg.InterfaceError as error:
+            if not lost:  # a mistake of ours: wrong arguments, for one
+                raise
             raise StorageUnavailable from error
 
     async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import resources
 from uuid import UUID, uuid4
+
+import asyncpg
 
 from relay.core.errors import MigrationRefused
 from relay.storage import queries
@@ -19,6 +22,7 @@ from relay.storage.database import Database, Transaction
 
 _SQL = queries.load("migrate")
 _LEASE = timedelta(seconds=60)
+_FIRST_STARTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,7 @@ async def migrate(database: Database, *, patience: float = 60.0) -> list[str]:
     Raises MigrationRefused when an applied file has changed, when the database is newer than this version, or when
     another process holds the lease for longer than ``patience`` seconds.
     """
-    async with database.transaction() as tx:
-        for name in ("make_table", "make_lease", "make_lease_row"):
-            await tx.execute(_SQL[name])
+    await _prepare(database)
     owner = uuid4()
     await _take_lease(database, owner, patience)
     try:
@@ -61,6 +63,18 @@ async def migrate(database: Database, *, patience: float = 60.0) -> list[str]:
     finally:
         async with database.transaction() as tx:
             await tx.execute(_SQL["release_lease"], owner)
+
+
+async def _prepare(database: Database) -> None:
+    """Make the two tables that migrating needs. `if not exists` does not keep two first starts from colliding."""
+    for _ in range(_FIRST_STARTS):
+        with suppress(asyncpg.UniqueViolationError, asyncpg.DuplicateTableError, asyncpg.DuplicateObjectError):
+            async with database.transaction() as tx:
+                for name in ("make_table", "make_lease", "make_lease_row"):
+                    await tx.execute(_SQL[name])
+            return
+        await asyncio.sleep(0.1)
+    raise MigrationRefused("too many processes are making this database's first tables at once: try again")
 
 
 async def check(database: Database) -> None:

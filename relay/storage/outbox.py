@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from relay.core.delivery import Outcome, states_before
+from relay.core.delivery import MAY_STAND_PARKED, Outcome, states_before
 from relay.core.envelope import Envelope
 from relay.core.ids import bucket_of
 from relay.core.model import MessageKind, Reason, State
@@ -195,6 +195,12 @@ async def send_again(tx: Transaction, message_id: UUID, attempt_id: UUID) -> Non
 
 async def overdue(tx: Transaction, bucket: int, *, limit: int) -> list[UUID]:
     return [row["message_id"] for row in await tx.fetch(_SQL["overdue"], bucket, tx.now, limit)]
+
+
+async def parked_too_long(tx: Transaction, bucket: int, *, limit: int) -> list[UUID]:
+    """Messages that nobody has decided about, with or without their text."""
+    rows = await tx.fetch(_SQL["parked_too_long"], bucket, tx.now - MAY_STAND_PARKED, limit)
+    return [row["id"] for row in rows]
 
 
 async def expire(tx: Transaction, bucket: int, message_ids: Sequence[UUID]) -> int:

@@ -33,6 +33,20 @@ async def is_opted_out(tx: Transaction, bucket: int, party_index: bytes) -> bool
     return bool(await tx.fetchval(_SQL["is_opted_out"], bucket, party_index))
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person has said last, and when."""
+
+    opted_out: bool
+    changed_at: datetime
+
+
+async def lock_person(tx: Transaction, bucket: int, party_index: bytes) -> Wish | None:
+    """A person's last wish in a bucket, kept from changing; None when they have never said any."""
+    row = await tx.fetchrow(_SQL["lock_person"], bucket, party_index)
+    return Wish(**row) if row and row["changed_at"] else None
+
+
 async def change_person(tx: Transaction, bucket: int, change: OptChange, *, with_event: bool) -> bool:
     """Make a change known in one bucket, whatever came before it and however often; says whether it was news."""
     event_id = tx.new_id(bucket) if with_event else None

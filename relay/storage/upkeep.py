@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from relay.core.delivery import MAY_STAND_PARKED
 from relay.storage import queries
 from relay.storage.database import Transaction
 
@@ -21,6 +22,6 @@ class Patience:
 
 async def glance(tx: Transaction, bucket: int, epoch: int, patience: Patience) -> list[str]:
     """The names of the steps that have work in this bucket now."""
-    args = (bucket, tx.now, epoch, tx.now - patience.silent_send, tx.now - patience.fan_out)
+    args = (bucket, tx.now, epoch, tx.now - patience.silent_send, tx.now - patience.fan_out, tx.now - MAY_STAND_PARKED)
     row = await tx.fetchrow(_SQL["glance"], *args)
     return [name for name, has_work in row.items() if has_work] if row else []

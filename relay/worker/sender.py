@@ -105,7 +105,8 @@ class Sender:
     async def _serve(self, bucket: int) -> None:
         try:
             await self._turn(bucket)
-        except StorageUnavailable:
+        except StorageUnavailable as error:
+            logs.trouble("bucket_put_off", error, bucket=bucket)
             self._wakeup.at(bucket, time.monotonic() + self._settings.busy_poll)
         except Exception as error:
             logs.trouble("bucket_not_served", error, bucket=bucket)

@@ -48,8 +48,8 @@ class Upkeep:
         try:
             while self._leases.get(lease.bucket) is not None and await step.work(lease):
                 pass
-        except StorageUnavailable:
-            return  # the next turn finds what this one left
+        except StorageUnavailable as error:  # the next turn finds what this one left
+            logs.trouble("upkeep_put_off", error, step=step.name, bucket=lease.bucket)
         except Exception as error:
             logs.trouble("upkeep_failed", error, step=step.name, bucket=lease.bucket)
 

@@ -32,6 +32,7 @@ create index session_expires on session (bucket, expires_at) where status = 'ope
 create index session_idle on session (bucket, idle_at) where status = 'open' and idle_at is not null;
 -- lists of an account, newest first: list_sessions
 create index session_by_account on session (bucket, account_id, id);
+create index session_by_name on session (bucket, account_id, unique_name) where unique_name is not null;
 
 -- One row per person and bucket. Opening, ingest and the door lock it for share; STOP and START change it.
 create table person (

@@ -45,6 +45,8 @@ create table message_default partition of message default;
 create index message_by_session on message (bucket, session_id, id) where session_id is not null;
 -- what a STOP must refuse: stop_2_unsent
 create index message_unsent_to on message (bucket, to_participant) where state in ('queued', 'sending', 'parked');
+-- what has stood parked for too long: parked_too_long
+create index message_parked on message (bucket, changed_at) where state = 'parked';
 
 -- Deleted when the text has left: the only place that holds a text, and only sealed. `phase` says who may touch the row:
 -- queued (the door), sending (whoever holds the answer), unresolved (upkeep, looking for the fate of an ambiguous send),
@@ -79,6 +81,8 @@ create index outbox_leg on outbox (bucket, session_id, to_participant, leg_no) w
 create index outbox_unresolved on outbox (bucket, due_at) where phase = 'unresolved';
 create index outbox_deadline on outbox (bucket, deadline_at) where phase in ('queued', 'parked');
 create index outbox_sending on outbox (bucket) where phase = 'sending';
+-- what waits for a person: unsent_to, forget_people
+create index outbox_by_party on outbox (bucket, party_index);
 
 create table attempt (
     bucket smallint not null,

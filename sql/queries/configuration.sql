@@ -41,6 +41,12 @@ select t.purpose, t.key_id, t.answer from unnest($1::text[], $2::int[], $3::byte
 -- $1 id $2 bucket $3 name $4 now
 insert into account (id, bucket, name, created_at) values ($1, $2, $3, $4) on conflict (id) do nothing;
 
+-- name: lock_account
+-- $1 id. The row as it is now, so that two changes at once do not undo each other
+select id, bucket, name, programme, help_contact, language, notices, on_ambiguous, allowed_countries, default_expires_in,
+       default_idle_timeout, default_cool_down, created_at
+  from account where id = $1 for update;
+
 -- name: change_account
 -- $1 id $2 programme $3 help contact $4 language $5 notices $6 on ambiguous $7 allowed countries $8 expires in
 -- $9 idle timeout $10 cool-down

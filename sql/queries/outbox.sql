@@ -278,6 +278,13 @@ select o.message_id from outbox o
  order by o.deadline_at
  limit $3;
 
+-- name: parked_too_long
+-- $1 bucket $2 parked before $3 limit. Also those whose text went with their session: only their metadata still waits
+select m.id from message m
+ where m.bucket = $1::smallint and m.state = 'parked' and m.changed_at <= $2::timestamptz
+ order by m.changed_at
+ limit $3;
+
 -- name: expire
 -- $1 bucket $2 now | $3 message ids $4 event ids | $5 states before expired
 with m_locked as materialized (

@@ -4,6 +4,10 @@
 -- $1 bucket $2 party index. START means something only to a person who has opted out
 select coalesce((select opted_out from person where bucket = $1::smallint and party_index = $2::bytea), false);
 
+-- name: lock_person
+-- $1 bucket $2 party index. What this person wished before, held until the new wish is written
+select opted_out, nullif(changed_at, '-infinity') as changed_at from person where bucket = $1::smallint and party_index = $2::bytea for update;
+
 -- name: change_person
 -- $1 bucket $2 arrived $3 party index $4 key id $5 opted out $6 event id $7 account. A row back = it is news here
 with p as (

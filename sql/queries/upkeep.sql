@@ -1,5 +1,5 @@
 -- name: glance
--- $1 bucket $2 now $3 my epoch $4 sends begun before $5 fan-outs begun before. One look that says which upkeep has work,
+-- $1 bucket $2 now $3 my epoch $4 sends begun before $5 fan-outs begun before $6 parked before. One look that says which upkeep has work,
 -- because nearly always none has: what each looks for is served by the index that its own query uses
 select exists (select 1 from session s where s.bucket = $1::smallint and s.status = 'open' and s.expires_at <= $2::timestamptz)
            or exists (select 1 from session s
@@ -9,8 +9,8 @@ select exists (select 1 from session s where s.bucket = $1::smallint and s.statu
        exists (select 1 from outbox o
                 where o.bucket = $1::smallint and o.phase in ('queued', 'parked') and o.deadline_at <= $2::timestamptz)
            as expire_texts,
-       exists (select 1 from outbox o
-                where o.bucket = $1::smallint and o.phase = 'unresolved' and o.due_at <= $2::timestamptz) as look_for_ambiguous,
+       exists (select 1 from message m
+                where m.bucket = $1::smallint and m.state = 'parked' and m.changed_at <= $6::timestamptz) as expire_parked,
        exists (select 1 from outbox o
                  join attempt a on a.bucket = $1::smallint and a.message_id = o.message_id and a.outcome is null
                 where o.bucket = $1::smallint and o.phase = 'sending'
