@@ -52,10 +52,24 @@ class Inbound:
     async def receive(self, connection: Connection, text: InboundText) -> Taken:
         """Take one verified text in. Raises StorageUnavailable when nothing could be stored."""
         arrived = await self._resolve(connection, text)
+        if await self._came_before(arrived, text.number):
+            metrics.inbound.labels(Taken.DUPLICATE).inc()
+            return Taken.DUPLICATE
         if arrived.keyword and arrived.party and not arrived.from_own_number and await self.commands(arrived):
             metrics.inbound.labels(Taken.COMMAND).inc()
             return Taken.COMMAND
         return (await self.take(arrived.bucket, [arrived]))[0]
+
+    async def _came_before(self, arrived: ArrivedText, number: str) -> bool:
+        """Was this text recorded while its number belonged to another pool, or to none? Nearly no number ever did."""
+        directory = await self.configuration.current()
+        former = directory.former_buckets.get((arrived.account_id, number), frozenset())
+        key = InboxKey(arrived.connection_id, InboxKind.TEXT, arrived.key, arrived.fingerprint)
+        for bucket in sorted(former - {arrived.bucket}):
+            async with self.database.transaction() as tx:
+                if await inbox.is_known(tx, bucket, key):
+                    return True
+        return False
 
     async def take(self, bucket: int, texts: Sequence[ArrivedText]) -> list[Taken]:
         """Take a batch of one bucket in, in one transaction."""

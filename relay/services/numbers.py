@@ -50,6 +50,7 @@ class Numbers:
         new = numbers.NewNumber(
             id=seed.id_in(wanted.pool.bucket),
             account_id=account.id,
+            account_bucket=account.bucket,
             pool_id=wanted.pool.id,
             connection_id=connection.id,
             facts=wanted.facts,
@@ -103,6 +104,6 @@ class Numbers:
         """
         view = await self.change(account, number_id, state=NumberState.DRAINING)
         bucket = (await self.configuration.current()).pools[view.number.pool_id].bucket
-        if not await self.database.run(lambda tx: numbers.remove(tx, bucket, number_id, account.id)):
+        if not await self.database.run(lambda tx: numbers.remove(tx, bucket, view.number)):
             raise Conflict("people still hold this number; it is draining now, try again later", code="number_in_use")
         await self.configuration.refreshed()

@@ -92,6 +92,9 @@ class Directory:
     connections: Mapping[UUID, Connection]
     pools: Mapping[UUID, Pool]
     numbers: Mapping[UUID, Number]
+    former_buckets: Mapping[
+        tuple[UUID, str], frozenset[int]
+    ]  #: (account, number) -> where its texts were recorded before
 
     @cached_property
     def number_by_e164(self) -> Mapping[tuple[UUID, str], Number]:
@@ -160,6 +163,9 @@ async def _read(tx: Transaction, version: int) -> Directory:
     connections = [Connection(**row) for row in await tx.fetch(_SQL["connections"])]
     pools = [_pool(row) for row in await tx.fetch(_SQL["pools"])]
     numbers = [_number(row) for row in await tx.fetch(_SQL["numbers"])]
+    former: dict[tuple[UUID, str], set[int]] = {}
+    for row in await tx.fetch(_SQL["former_numbers"]):
+        former.setdefault((row["account_id"], row["e164"]), set()).add(row["bucket"])
     known = {p.id for p in pools}
     return Directory(
         version=version,
@@ -167,6 +173,7 @@ async def _read(tx: Transaction, version: int) -> Directory:
         connections={c.id: c for c in connections},
         pools={p.id: p for p in pools},
         numbers={n.id: n for n in numbers if n.pool_id in known},
+        former_buckets={number: frozenset(buckets) for number, buckets in former.items()},
     )
 
 

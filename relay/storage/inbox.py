@@ -55,6 +55,11 @@ async def record(tx: Transaction, bucket: int, keys: Sequence[InboxKey]) -> Reco
     return Recorded(frozenset(key for _, _, key in new), frozenset(altered))
 
 
+async def is_known(tx: Transaction, bucket: int, key: InboxKey) -> bool:
+    """Was this recorded in that bucket before?"""
+    return bool(await tx.fetch(_SQL["seen"], bucket, *_columns([key])))
+
+
 def _columns(keys: Sequence[InboxKey]) -> tuple[list[UUID], list[int], list[bytes]]:
     return [k.connection_id for k in keys], [int(k.kind) for k in keys], [k.key for k in keys]
 

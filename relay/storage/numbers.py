@@ -12,6 +12,7 @@ from relay.core.errors import Conflict
 from relay.core.model import NumberState
 from relay.core.phone import NumberFacts
 from relay.storage import queries
+from relay.storage.configuration import Number
 from relay.storage.database import Transaction
 
 _CONFIGURATION = queries.load("configuration")
@@ -24,6 +25,7 @@ class NewNumber:
 
     id: UUID
     account_id: UUID
+    account_bucket: int
     pool_id: UUID
     connection_id: UUID
     facts: NumberFacts
@@ -50,6 +52,7 @@ async def add(tx: Transaction, bucket: int, new: NewNumber) -> None:
         )
     except asyncpg.UniqueViolationError:
         raise Conflict("this number has been imported already", code="number_taken") from None
+    await tx.execute(_CONFIGURATION["remember_unknown"], new.account_id, facts.e164, new.account_bucket)
     await tx.execute(_SQL["add_state"], bucket, new.id, new.account_id, new.state, tx.now, tx.new_id(bucket))
     await tx.execute(_CONFIGURATION["bump"])
 
@@ -63,12 +66,13 @@ async def change_rate(tx: Transaction, number_id: UUID, account_id: UUID, rate: 
     await tx.execute(_CONFIGURATION["bump"])
 
 
-async def remove(tx: Transaction, bucket: int, number_id: UUID, account_id: UUID) -> bool:
-    """Remove a number that nobody holds; says whether it went."""
-    gone = await tx.fetchval(_SQL["remove_state"], bucket, number_id, account_id, tx.now, tx.new_id(bucket))
+async def remove(tx: Transaction, bucket: int, number: Number) -> bool:
+    """Remove a number that nobody holds; says whether it went. Where its texts were recorded is remembered."""
+    gone = await tx.fetchval(_SQL["remove_state"], bucket, number.id, number.account_id, tx.now, tx.new_id(bucket))
     if gone is None:
         return False
-    await tx.execute(_CONFIGURATION["remove_number"], number_id, account_id)
+    await tx.execute(_CONFIGURATION["remember_former"], number.account_id, number.e164, bucket)
+    await tx.execute(_CONFIGURATION["remove_number"], number.id, number.account_id)
     await tx.execute(_CONFIGURATION["bump"])
     return True
 

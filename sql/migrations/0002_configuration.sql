@@ -74,6 +74,15 @@ create table number (
 );
 create index number_by_pool on number (pool_id);
 
+-- Buckets in which texts to a number were recorded before it came to its present pool: a webhook of then that is played
+-- again must be recognised there.
+create table former_number (
+    account_id uuid not null,
+    e164 text not null,
+    bucket smallint not null,
+    primary key (account_id, e164, bucket)
+);
+
 create table number_state (
     bucket smallint not null,
     number_id uuid not null,

@@ -94,6 +94,22 @@ select id, bucket, status from pool where account_id = $1 order by bucket, id;
 insert into number (id, account_id, pool_id, connection_id, e164, country, area_code, kind, rate, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (id) do nothing;
 
+-- name: former_numbers
+-- all of them
+select account_id, e164, bucket from former_number;
+
+-- name: remember_former
+-- $1 account $2 number $3 bucket that it leaves
+insert into former_number (account_id, e164, bucket) values ($1, $2, $3) on conflict do nothing;
+
+-- name: remember_unknown
+-- $1 account $2 number $3 account's bucket. Texts to a number that the account did not have yet were recorded there
+insert into former_number (account_id, e164, bucket)
+select $1::uuid, $2::text, $3::smallint
+ where exists (select 1 from message m
+                where m.bucket = $3::smallint and m.account_id = $1::uuid and m.reason = 'unknown_number')
+    on conflict do nothing;
+
 -- name: change_rate
 -- $1 id $2 account $3 rate
 update number set rate = $3 where id = $1 and account_id = $2;
