@@ -15,8 +15,8 @@ from tests.acceptance.installation import Installation, installed
 from tests.acceptance.processes import Process, first_line, start
 
 SOCKETS = 2000
-ROUNDS, REQUESTS = 3, 200
-NOISE = 0.02  # seconds: what a shared machine adds to the slowest of 200 requests now and then
+ROUNDS, REQUESTS = 3, 100  # done before the first of the slow is hung up on, also beside other tests
+NOISE = 0.05  # seconds: what the tests that run beside this one add to the slowest request now and then
 HUNG_UP_WITHIN = 13.0  # seconds: 12 for a slow body, and one to see it
 
 

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from relay.core.arrival import ArrivedText
 from relay.core.ids import Seed
 from relay.core.model import Reason, State
 from relay.core.phone import Phone, parse_number
@@ -159,6 +160,24 @@ class Talk:
         """One of the two texts the other."""
         sender = self.one if slot == 1 else self.other
         return await self.rig.text(sender, self.proxy(slot), text, sid=sid, media=media)
+
+    def arrived(self, text: str, *, slot: int = 1, sid: str | None = None) -> ArrivedText:
+        """The same as a value, to be taken in with others."""
+        sender, indexes = self.one if slot == 1 else self.other, self.rig.relay.vault.indexes
+        return ArrivedText(
+            account_id=self.rig.account.id,
+            connection_id=self.rig.connection.id,
+            bucket=self.bucket,
+            number_id=self.view.participants[slot - 1].number_id,
+            party=indexes.of(self.rig.account.id, sender),
+            sender=sender,
+            text=text,
+            media=0,
+            keyword=None,
+            from_own_number=False,
+            key=indexes.fingerprint("test id", (sid or new_sid()).encode()),
+            fingerprint=indexes.fingerprint("test body", text.encode()),
+        )
 
 
 async def start_talk(

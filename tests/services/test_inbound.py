@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from relay import metrics
-from relay.core.arrival import ArrivedText
 from relay.core.errors import Tampered
 from relay.core.phone import parse_number
 from relay.providers.base import InboundText
@@ -15,31 +14,11 @@ from relay.services.inbound import Taken
 from relay.services.numbers import Numbers, NumberWanted
 from relay.storage.configuration import Configuration
 from tests.services.people import ALICE, BOB, STRANGER, numbers, phone
-from tests.services.rig import Rig, Talk, new_sid, start_talk
+from tests.services.rig import Rig, new_sid, start_talk
 
 
 def alarms() -> float:
     return metrics.REGISTRY.get_sample_value("relay_alarms_total", {"kind": "altered_duplicate"}) or 0.0
-
-
-def arrived(talk: Talk, text: str, *, sid: str | None = None, slot: int = 1) -> ArrivedText:
-    """A text of a talk, resolved, for a batch."""
-    rig, sender = talk.rig, talk.one if slot == 1 else talk.other
-    indexes = rig.relay.vault.indexes
-    return ArrivedText(
-        account_id=rig.account.id,
-        connection_id=rig.connection.id,
-        bucket=talk.bucket,
-        number_id=talk.view.participants[slot - 1].number_id,
-        party=indexes.of(rig.account.id, sender),
-        sender=sender,
-        text=text,
-        media=0,
-        keyword=None,
-        from_own_number=False,
-        key=indexes.fingerprint("test id", (sid or new_sid()).encode()),
-        fingerprint=indexes.fingerprint("test body", text.encode()),
-    )
 
 
 async def test_one_text_comes_of_fifty_copies_when_they_arrive_at_once(rig: Rig) -> None:
@@ -78,7 +57,7 @@ async def test_an_alarm_is_raised_and_nothing_crosses_when_a_known_id_comes_with
 
 async def test_the_first_of_a_batch_counts_when_an_id_is_repeated_in_it(rig: Rig) -> None:
     talk = await start_talk(rig)
-    batch = [arrived(talk, "one", sid="a"), arrived(talk, "two", sid="b"), arrived(talk, "one", sid="a")]
+    batch = [talk.arrived("one", sid="a"), talk.arrived("two", sid="b"), talk.arrived("one", sid="a")]
     before = alarms()
 
     taken = await rig.relay.inbound.take(talk.bucket, batch)
@@ -93,7 +72,7 @@ async def test_an_alarm_is_raised_when_an_id_is_repeated_in_a_batch_with_other_w
     talk = await start_talk(rig)
     before = alarms()
 
-    taken = await rig.relay.inbound.take(talk.bucket, [arrived(talk, "one", sid="a"), arrived(talk, "two", sid="a")])
+    taken = await rig.relay.inbound.take(talk.bucket, [talk.arrived("one", sid="a"), talk.arrived("two", sid="a")])
 
     assert taken == [Taken.FORWARDED, Taken.DUPLICATE]
     assert alarms() == before + 1
@@ -101,7 +80,7 @@ async def test_an_alarm_is_raised_when_an_id_is_repeated_in_a_batch_with_other_w
 
 async def test_a_batch_keeps_the_order_of_each_leg_when_two_people_talk_at_once(rig: Rig) -> None:
     talk = await start_talk(rig)
-    batch = [arrived(talk, f"{slot}.{n}", slot=slot) for n in range(5) for slot in (1, 2)]
+    batch = [talk.arrived(f"{slot}.{n}", slot=slot) for n in range(5) for slot in (1, 2)]
 
     await rig.relay.inbound.take(talk.bucket, batch)
     await rig.send_all(talk.bucket)
@@ -115,7 +94,7 @@ async def test_nothing_of_a_batch_has_happened_when_one_of_its_texts_cannot_be_t
     healthy = await start_talk(rig, pool=pool)
     poisoned = await start_talk(rig, pool=pool, one=phone(1), other=phone(2))
     await rig.rows("update participant set sealed_phone = 'x' where session_id = $1 returning 1 as x", poisoned.id)
-    batch = [arrived(healthy, "hello", sid="a"), arrived(poisoned, "hello", sid="b")]
+    batch = [healthy.arrived("hello", sid="a"), poisoned.arrived("hello", sid="b")]
 
     with pytest.raises(Tampered):
         await rig.relay.inbound.take(pool.bucket, batch)
@@ -196,7 +175,7 @@ async def test_a_binding_of_another_pool_is_not_found_when_a_person_texts_the_wr
 async def test_texts_of_many_sessions_cross_when_they_arrive_in_one_batch(rig: Rig) -> None:
     pool = await rig.pool("default", numbers(6))
     talks = [await start_talk(rig, pool=pool, one=phone(n), other=phone(n + 1)) for n in range(5)]
-    batch = [arrived(talk, f"from {n}") for n, talk in enumerate(talks)]
+    batch = [talk.arrived(f"from {n}") for n, talk in enumerate(talks)]
 
     await rig.relay.inbound.take(pool.bucket, batch)
     await rig.send_all(pool.bucket)

@@ -197,7 +197,8 @@ async def test_waiting_ends_when_no_connection_becomes_free(dsn: str) -> None:
     db = await database.connect(dsn, connections=2, patience=0.2)
     async with db.transaction(), db.transaction():
         with pytest.raises(StorageUnavailable):
-            await db.now()
+            async with asyncio.timeout(2):
+                await db.now()
     await db.close()
 
 
