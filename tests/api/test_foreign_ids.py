@@ -50,7 +50,7 @@ async def test_every_id_is_answered_like_an_unknown_one_when_it_is_not_the_calle
     expected = told(await api.ask(row.method, at(row, unknown), body))
 
     assert expected[0] == 404
-    for written in (foreign[row.thing], *misspelt(kind, foreign[row.thing]), *misspelt(kind, own[row.thing])):
+    for written in (foreign[row.thing], *misspelt(kind, own[row.thing])):
         assert told(await api.ask(row.method, at(row, written), body)) == expected, repr(written)
 
 
