@@ -131,6 +131,9 @@ class Sender:
             if lease is None or self._stopping:
                 return
             room = self._settings.sockets - self._in_flight
+            if room <= 0:  # other buckets hold all sockets; theirs say when one is free, so this one has to ask
+                self._wakeup.at(bucket, time.monotonic() + _SHORTEST_PAUSE)
+                return
             chosen = pick(seen.due, self._paces, directory, now=time.monotonic(), room=room)
             if not chosen:
                 break
