@@ -158,7 +158,7 @@ class Sender:
                 passed = intent.passed
                 self._paces.spend(passed.number_id, passed.segments, time.monotonic(), directory)
                 begun += 1
-                self._spawn(self._send(lease, intent))
+                self._spawn(self._send(lease, intent, directory))
         finally:
             self._in_flight -= len(chosen) - begun
 
@@ -175,12 +175,12 @@ class Sender:
             wait = min(self._settings.busy_poll, ready - now if ready is not None else self._settings.busy_poll)
         self._wakeup.at(bucket, now + min(max(wait, _SHORTEST_PAUSE), self._settings.idle_poll))
 
-    async def _send(self, lease: Lease, intent: Intent) -> None:
+    async def _send(self, lease: Lease, intent: Intent, directory: Directory) -> None:
         bucket = lease.bucket
         try:
             handed = await self._hand_over(lease, intent)
+            self._learn(handed, directory)  # before anything is awaited: the next text may be due already
             await self._sending.settle_surely(bucket, handed)
-            await self._learn(handed)
         except Exception as error:  # left as begun: upkeep will call it ambiguous and look for its fate
             logs.trouble("send_left_open", error)
         finally:
@@ -192,9 +192,7 @@ class Sender:
         until = current.until if current is not None and current.epoch == lease.epoch else 0.0
         return await self._sending.hand_over(intent, lease_until=until)
 
-    async def _learn(self, handed: HandedOver) -> None:
-        if handed.throttled_for is None:
-            return
-        directory = await self._configuration.current()
-        number_id: UUID = handed.intent.passed.number_id
-        self._paces.throttle(number_id, time.monotonic(), handed.throttled_for, directory)
+    def _learn(self, handed: HandedOver, directory: Directory) -> None:
+        if handed.throttled_for is not None:
+            number_id: UUID = handed.intent.passed.number_id
+            self._paces.throttle(number_id, time.monotonic(), handed.throttled_for, directory)
