@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,21 +68,20 @@ class Line:
         task.add_done_callback(self._served.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(*self._target)
-        ways = [
-            asyncio.create_task(self._pass(reader, far_writer, may_hold=True)),
-            asyncio.create_task(self._pass(far_reader, writer, may_hold=False)),
-        ]
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            for end in (writer, far_writer):
-                end.close()
-                with suppress(OSError):
-                    await end.wait_closed()
+        # Closing comes first and awaits nothing, so that whoever is cancelled here leaves no socket open.
+        with closing(writer):
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+            with closing(far_writer):
+                ways = [
+                    asyncio.create_task(self._pass(reader, far_writer, may_hold=True)),
+                    asyncio.create_task(self._pass(far_reader, writer, may_hold=False)),
+                ]
+                try:
+                    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for way in ways:
+                        way.cancel()
+                    await asyncio.gather(*ways, return_exceptions=True)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, may_hold: bool) -> None:
         while data := await reader.read(65536):

@@ -177,10 +177,11 @@ async def test_text_arrives_later_when_nobody_listens_at_first(rig: Rig) -> None
 
 
 async def test_try_is_given_up_when_the_receiver_drips_for_too_long() -> None:
-    async with carrier_rig(timeout_s=0.1, retries=1) as rig:
-        rig.receiver.drip_s = 0.4
+    # More retries than are looked at: on a busy machine a try may be over before the receiver has heard of it.
+    async with carrier_rig(timeout_s=0.3, retries=4) as rig:
+        rig.receiver.drip_s = 3.0
         sent = await rig.text("hello")
-        await rig.receiver.until(lambda: len(rig.receiver.posts) == 2)
+        await rig.receiver.until(lambda: len(rig.receiver.posts) >= 2)
 
     assert sent["status"] == 0
 
