@@ -21,6 +21,7 @@
     |   +-- EmbeddedServerFailed
     |   +-- NotDurable
     +-- Tampered                 a sealed value or token does not open here
+    |   +-- KeyMissing           because this process does not hold the key: another keyring file may
     +-- WebhookRefused           a provider's request that we cannot trust or read
 
 ``code`` is a stable word for programs, the message is for people. Neither ever holds a phone, a text, a key or a
@@ -190,6 +191,10 @@ class Tampered(RelayError):
     """A sealed value or token does not belong where it was found."""
 
     code = "tampered"
+
+
+class KeyMissing(Tampered):
+    """The key that sealed this is not in the keyring of this process."""
 
 
 class WebhookRefused(RelayError):

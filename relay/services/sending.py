@@ -19,7 +19,7 @@ from relay import logs, metrics
 from relay.core import delivery
 from relay.core.delivery import AmbiguityTimes, Outcome
 from relay.core.envelope import Letter
-from relay.core.errors import StorageUnavailable, Tampered
+from relay.core.errors import KeyMissing, StorageUnavailable, Tampered
 from relay.core.ids import IdKind, public
 from relay.core.model import Reason, State
 from relay.providers.base import Accepted, Adapter, NotSent, OutboundText, Refused
@@ -94,12 +94,19 @@ class Sending:
             try:
                 intents.append(self._intent(one, directory, now, started))
             except (Tampered, KeyError) as error:
-                logs.trouble("unreadable_outbox_row", error, message=public(IdKind.MESSAGE, one.message_id))
-                metrics.alarms.labels("unreadable_outbox_row").inc()
-                unreadable.append(Mark(one.attempt_id, one.message_id, Outcome.REFUSED, reason=Reason.UNKNOWN))
+                unreadable.append(self._unreadable(one, now, error))
         if unreadable:
             await self._surely(partial(self.mark, bucket, unreadable))
         return intents
+
+    def _unreadable(self, passed: Passed, now: datetime, error: Exception) -> Mark:
+        """What was tampered with is refused. What this process lacks the key or the configuration for has to wait."""
+        logs.trouble("unreadable_outbox_row", error, message=public(IdKind.MESSAGE, passed.message_id))
+        metrics.alarms.labels("unreadable_outbox_row").inc()
+        if isinstance(error, Tampered) and not isinstance(error, KeyMissing):
+            return Mark(passed.attempt_id, passed.message_id, Outcome.REFUSED, reason=Reason.UNKNOWN)
+        due_at = _next_try(now, passed.attempts)
+        return Mark(passed.attempt_id, passed.message_id, Outcome.NOT_SENT, due_at=due_at)
 
     async def _pass_door(self, bucket: int, epoch: int, message_ids: Sequence[UUID]) -> tuple[list[Passed], datetime]:
         """One try. If its commit may have happened unseen, the attempts are taken back: this process knows that no byte
@@ -138,8 +145,12 @@ class Sending:
 
     async def hand_over(self, intent: Intent, *, lease_until: float) -> HandedOver:
         """Speak to the provider. ``lease_until`` (monotonic) is read directly before the first byte is written."""
-        adapter = self.adapters[intent.connection.provider]
-        request = adapter.build_send(*self._addressed(intent, adapter))
+        try:
+            adapter = self.adapters[intent.connection.provider]
+            request = adapter.build_send(*self._addressed(intent, adapter))
+        except Exception as error:  # whatever it is, nothing has left
+            logs.trouble("send_not_built", error, message=public(IdKind.MESSAGE, intent.passed.message_id))
+            return self._handed(intent, Outcome.NOT_SENT, reason=Reason.PROVIDER_ACCOUNT)
         if time.monotonic() >= min(lease_until, intent.start_by):
             return self._handed(intent, Outcome.NOT_BEGUN)
         started = time.monotonic()
@@ -177,9 +188,7 @@ class Sending:
         metrics.attempts.labels(intent.connection.provider, outcome).inc()
         due_at = None
         if outcome is Outcome.NOT_SENT:
-            jitter = random.uniform(-1, 1)  # noqa: S311 - spreads retries, keeps no secret
-            attempts = intent.passed.attempts
-            due_at = delivery.next_attempt_at(intent.begun_at, attempts, jitter=jitter, retry_after=retry_after)
+            due_at = _next_try(intent.begun_at, intent.passed.attempts, retry_after=retry_after)
         elif outcome is Outcome.AMBIGUOUS:
             due_at = self.settings.ambiguity.next_step(intent.begun_at, 0)
         refused = reason if outcome is Outcome.REFUSED else None
@@ -220,3 +229,8 @@ class Sending:
             except Exception as error:
                 logs.trouble("outcome_not_written", error)
                 await asyncio.sleep(_TRY_AGAIN_AFTER)
+
+
+def _next_try(begun_at: datetime, attempts: int, *, retry_after: float | None = None) -> datetime:
+    jitter = random.uniform(-1, 1)  # noqa: S311 - spreads retries, keeps no secret
+    return delivery.next_attempt_at(begun_at, attempts, jitter=jitter, retry_after=retry_after)

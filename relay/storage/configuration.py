@@ -149,7 +149,7 @@ class Configuration:
             if self._directory is not None and self._checked_at >= asked_at:
                 return self._directory
             began = time.monotonic()
-            async with self._database.transaction() as tx:
+            async with self._database.transaction(one_picture=True) as tx:
                 version = await tx.fetchval(_SQL["version"])
                 if self._directory is None or self._directory.version != version:
                     self._directory = await _read(tx, version)
@@ -158,7 +158,6 @@ class Configuration:
 
 
 async def _read(tx: Transaction, version: int) -> Directory:
-    """Rows may be newer than ``version``; then the next look finds another version and reads again."""
     accounts = [account_from(row) for row in await tx.fetch(_SQL["accounts"])]
     connections = [Connection(**row) for row in await tx.fetch(_SQL["connections"])]
     pools = [_pool(row) for row in await tx.fetch(_SQL["pools"])]

@@ -86,13 +86,16 @@ class Database:
         self.clock_offset = timedelta()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """One READ COMMITTED transaction. Raises StorageUnavailable where trying again may help."""
+    async def transaction(self, *, one_picture: bool = False) -> AsyncIterator[Transaction]:
+        """One READ COMMITTED transaction; with ``one_picture`` all its statements see the same moment (REPEATABLE READ).
+
+        Raises StorageUnavailable where trying again may help.
+        """
         lost = True
         try:
             async with self._pool.acquire(timeout=self._patience) as connection:
                 try:
-                    async with connection.transaction():
+                    async with connection.transaction(isolation="repeatable_read" if one_picture else None):
                         now = await connection.fetchval("select clock_timestamp()")
                         yield Transaction(connection, now + self.clock_offset)
                 except asyncpg.InterfaceError:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from relay.core.errors import KeyringRefused, Tampered
+from relay.core.errors import KeyMissing, KeyringRefused
 
 KEY_BYTES = 32
 _FORMAT = 1
@@ -64,11 +64,11 @@ class Keyring:
         return self._keys[purpose][::-1]
 
     def key(self, purpose: Purpose, key_id: int) -> Key:
-        """The key with this number. Raises Tampered when there is none: what it sealed cannot be opened any more."""
+        """The key with this number. Raises KeyMissing when there is none: what it sealed cannot be opened here."""
         for key in self._keys[purpose]:
             if key.id == key_id:
                 return key
-        raise Tampered("sealed with a key that this keyring does not hold")
+        raise KeyMissing("sealed with a key that this keyring does not hold")
 
     def answers(self) -> dict[tuple[str, int], bytes]:
         """What every key answers to one fixed question: enough to recognise it, useless for anything else."""

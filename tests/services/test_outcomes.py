@@ -145,6 +145,26 @@ async def test_a_text_is_refused_and_the_rest_goes_on_when_its_row_cannot_be_ope
     assert [t.text for t in rig.carrier.sent] == ["whole"]
 
 
+@pytest.mark.parametrize("lacking", ["the key", "the credentials"])
+async def test_a_text_waits_and_is_not_lost_when_this_process_cannot_open_what_it_needs(rig: Rig, lacking: str) -> None:
+    """Another process may have a newer keyring file, and an operator may bring the right one."""
+    talk = await start_talk(rig)
+    await talk.say("hello")
+    column = {"the key": "outbox set transit_id", "the credentials": "connection set key_id"}[lacking]
+    await rig.rows(f"update {column} = 77 returning 1 as x")
+    await rig.relay.accounts.change(rig.account.id, {"name": "noticed"})  # the configuration is read anew
+
+    await rig.send_all(talk.bucket)
+    waiting = await rig.rows("select state, phase from message join outbox on message_id = id")
+    await rig.rows(f"update {column} = 1 returning 1 as x")
+    await rig.relay.accounts.change(rig.account.id, {"name": "noticed again"})
+    await wait_until_due(talk)
+
+    assert waiting == [{"state": "queued", "phase": "queued"}]
+    assert await rig.send_all(talk.bucket) == 1
+    assert [t.text for t in rig.carrier.sent] == ["hello"]
+
+
 async def test_swapped_envelopes_reach_nobody_when_somebody_has_tampered_with_the_table(rig: Rig) -> None:
     talk = await start_talk(rig)
     await talk.say("to Bob")
