@@ -100,3 +100,8 @@ def runtime_dir() -> Path | None:
     """The login session's private folder, where there is one."""
     value = os.environ.get("XDG_RUNTIME_DIR")
     return Path(value) if value else None
+
+
+def for_child(**changed: str) -> dict[str, str]:
+    """The environment of a process of ours that shall have the same settings, but for these variables."""
+    return {**os.environ, **changed}

@@ -169,6 +169,7 @@ async def working(relay: Relay) -> AsyncIterator[Leases]:
         wakeup=relay.wakeup,
         settings=sender_settings,
     )
+    leases.busy = sender.busy
     house = Upkeep(leases, _steps(relay))
     runs = (leases.run(), relay.wakeup.listen(relay.database), sender.run(), house.run())
     tasks = [asyncio.create_task(run) for run in runs]

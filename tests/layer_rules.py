@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("api", "web", "worker", "sandbox"),
     ("services",),
     ("storage", "vault", "providers"),
-    ("logs", "metrics"),
+    ("logs", "metrics", "children"),
     ("core",),
 )
 

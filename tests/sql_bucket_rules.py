@@ -22,6 +22,7 @@ REFERENCE = frozenset(
         "former_number",
         "schema_migration",
         "migration_lease",
+        "process",
     }
 )
 
@@ -217,6 +218,8 @@ BUCKET_RULES = (
         exempt={
             "leases.renew": "one statement per process and interval, over all buckets that it owns",
             "leases.release": "one statement per process, when it ends",
+            "leases.owners": "one look per process and interval at how the buckets are shared",
+            "leases.give_back": "one statement per process and interval at most, over buckets of its own",
             "leases.free": "one look per process and interval at the buckets that nobody owns",
             "checkup.workers": "an operator's look over all buckets; reads only, and never on a hot path",
         },

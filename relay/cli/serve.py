@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from typing import Annotated
 
 import typer
 
-from relay import logs
+from relay import logs, metrics
 from relay.api.app import build_app
 from relay.api.provider_hooks import ProviderHooks
 from relay.api.server import listen, serving
-from relay.cli.running import run, settings_or_exit, told, until_stopped
-from relay.wiring import Relay, working
+from relay.cli.running import database, run, settings_or_exit, told, until_stopped
+from relay.cli.schema import migrate_now
+from relay.cli.workers import Workers
+from relay.settings import Settings
+from relay.wiring import Relay, open_relay, working
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (RELAY_HOST)")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (RELAY_PORT)")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes behind the port")] = 1,
     api_only: Annotated[bool, typer.Option("--api-only", help="Leave sending and upkeep to `relay worker`")] = False,
+    listener: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Production: the API, the addresses that providers call, and (unless --api-only) the worker."""
     settings = settings_or_exit(host=host, port=port)
     with told():
-        listener = listen(settings.host, settings.port)
+        door = listen(settings.host, settings.port) if listener is None else socket.socket(fileno=listener)
+    if listener is not None:
+        metrics.share()
+    if workers > 1:
+        _serve_together(settings, door, workers, api_only=api_only)
+    else:
+        _serve_alone(settings, door, api_only=api_only)
 
+
+def _serve_alone(settings: Settings, door: socket.socket, *, api_only: bool) -> None:
     async def work(relay: Relay) -> None:
         app = build_app(relay, api_rate=settings.api_rate)
         hooks = ProviderHooks(relay, public_url=settings.public_url, behind=app)
-        async with until_stopped() as stopped, serving(hooks, listener):
-            address = "{}:{}".format(*listener.getsockname()[:2])
+        async with until_stopped() as stopped, serving(hooks, door):
+            address = "{}:{}".format(*door.getsockname()[:2])
             if api_only:
                 logs.note("ready", role="api", address=address)
                 await stopped.wait()
@@ -40,6 +55,22 @@ def serve(
         logs.note("stopped")
 
     run(settings, work, migrate=not settings.database_url)
+
+
+def _serve_together(settings: Settings, door: socket.socket, workers: int, *, api_only: bool) -> None:
+    """The parent opens everything once, so that what is wrong is said once, and a first keyring is made by one process."""
+    logs.configure(level=settings.log_level)
+    command = ["-P", "-m", "relay", "serve", *(["--api-only"] if api_only else [])]
+
+    async def main(dsn: str) -> None:
+        if not settings.database_url:
+            await migrate_now(dsn)
+        async with open_relay(settings, dsn):
+            pass
+        await Workers(settings, command, listener=door, dsn=dsn).run(workers)
+
+    with told(), database(settings) as dsn:
+        asyncio.run(main(dsn))
 
 
 def worker() -> None:

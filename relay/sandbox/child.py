@@ -8,22 +8,20 @@ ended with its parent. So on Linux that is asked for it, and ``start`` belongs i
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from relay.children import end_with_parent
 from relay.core.errors import OperatorMistake
 from relay.sandbox.memory import Memory
 
 _READY_WITHIN = 15.0  # seconds
 _ENDS_WITHIN = 5.0
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Child:
@@ -43,7 +41,7 @@ class Child:
             stdout=subprocess.PIPE,
             env={"CARRIER_AUTH_TOKEN": memory.auth_token, "PATH": os.defpath},
             start_new_session=True,  # Ctrl-C in the terminal is for us: the carrier goes last
-            preexec_fn=_end_with_us(),
+            preexec_fn=end_with_parent(signal.SIGTERM),
         )
         return cls(process)
 
@@ -73,17 +71,3 @@ class Child:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
-
-
-def _end_with_us() -> Callable[[], None] | None:
-    """What the child does before it becomes the carrier: ask for a SIGTERM when its parent's thread dies (Linux)."""
-    if sys.platform != "linux":
-        return None
-    parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
-
-    def in_child() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before it was asked
-            os._exit(1)
-
-    return in_child

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from relay import metrics
 from relay.storage import outbox
 from relay.storage.database import Database
 from relay.storage.outbox import Depth
 
+_CURRENT = timedelta(seconds=30)  # what was counted earlier belongs to another process by now
 PHASES = ("queued", "sending", "unresolved", "parked")
 
 
 @dataclass(frozen=True, slots=True)
 class Depths:
     database: Database
-    _seen: dict[int, Sequence[Depth]] = field(default_factory=dict)
+    _seen: dict[int, tuple[datetime, Sequence[Depth]]] = field(default_factory=dict)
 
     async def measure(self, bucket: int) -> int:
         """Count one bucket and show the sums of all that this process has counted. Always says 0: nothing is left to do."""
         async with self.database.transaction() as tx:
-            self._seen[bucket] = await outbox.depth(tx, bucket)
             now = tx.now
+            self._seen[bucket] = (now, await outbox.depth(tx, bucket))
+        current = [depths for at, depths in self._seen.values() if now - at < _CURRENT]
         for phase in PHASES:
-            self._show(phase, now)
+            self._show(phase, [depth for depths in current for depth in depths if depth.phase == phase], now)
         return 0
 
-    def _show(self, phase: str, now: datetime) -> None:
-        here = [depth for depths in self._seen.values() for depth in depths if depth.phase == phase]
+    def _show(self, phase: str, here: Sequence[Depth], now: datetime) -> None:
         metrics.waiting.labels(phase).set(sum(depth.rows for depth in here))
         oldest = min((depth.oldest for depth in here), default=now)
         metrics.oldest.labels(phase).set(max(0.0, (now - oldest).total_seconds()))

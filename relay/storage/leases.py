@@ -1,4 +1,5 @@
-"""Who owns which bucket. A lease is a row with an epoch; the guarded door checks it, nothing else needs to."""
+"""Who owns which bucket, and which processes there are. A lease is a row with an epoch; the guarded door checks it,
+nothing else needs to."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from relay.storage import queries
 from relay.storage.database import Transaction
 
 _SQL = queries.load("leases")
+_LONG_GONE = timedelta(hours=1)
 
 
 async def take(tx: Transaction, bucket: int, owner: UUID, lasting: timedelta) -> int | None:
@@ -23,11 +25,23 @@ async def renew(tx: Transaction, owner: UUID, lasting: timedelta) -> dict[int, i
     return {row["bucket"]: row["epoch"] for row in await tx.fetch(_SQL["renew"], owner, tx.now + lasting)}
 
 
+async def give_back(tx: Transaction, owner: UUID, buckets: Iterable[int]) -> None:
+    """Let others take these over at once."""
+    await tx.execute(_SQL["give_back"], owner, sorted(buckets))
+
+
 async def release(tx: Transaction, owner: UUID) -> None:
-    """Let others take over at once."""
-    await tx.execute(_SQL["release"], owner, tx.now)
+    """Let others take everything over at once, and do not count on this process any more."""
+    await tx.execute(_SQL["release"], owner)
+    await tx.execute(_SQL["sign_out"], owner, tx.now - _LONG_GONE)
 
 
 async def free(tx: Transaction, buckets: Iterable[int]) -> list[int]:
     """Which of these nobody holds."""
     return [row["bucket"] for row in await tx.fetch(_SQL["free"], tx.now, sorted(buckets))]
+
+
+async def owners(tx: Transaction, me: UUID, lasting: timedelta) -> dict[UUID, int]:
+    """Sign in, and see who else is alive: owner -> how many buckets it owns."""
+    await tx.execute(_SQL["sign_in"], me, tx.now + lasting)
+    return {row["owner"]: row["buckets"] for row in await tx.fetch(_SQL["owners"], tx.now)}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from relay.core.delivery import MAY_STAND_PARKED, Outcome, states_before
 from relay.core.envelope import Envelope
-from relay.core.ids import bucket_of
+from relay.core.ids import ENTROPY_BYTES, bucket_of, make_id
 from relay.core.model import MessageKind, Reason, State
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
@@ -37,6 +37,22 @@ async def next_due(tx: Transaction, bucket: int) -> datetime | None:
     """When the next queued text of the bucket is due."""
     at: datetime | None = await tx.fetchval(_SQL["next_due"], bucket)
     return at
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A send that began some seconds ago."""
+
+    number_id: UUID
+    segments: int
+    ago: float
+
+
+async def begun_lately(tx: Transaction, bucket: int, within: timedelta) -> list[Spent]:
+    """What has left which number lately, oldest first, whichever process sent it."""
+    oldest = make_id(bucket, tx.now - within, bytes(ENTROPY_BYTES))
+    rows = await tx.fetch(_SQL["begun_lately"], bucket, oldest)
+    return [Spent(r["number_id"], r["segments"], (tx.now - r["begun_at"]).total_seconds()) for r in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ child inherits a lock, so that whoever gets that lock knows that all of them are
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
 import pwd
@@ -15,18 +14,16 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from relay.children import end_with_parent
 from relay.core.errors import BadSettings, EmbeddedServerFailed
 
 # PGPORT, PGDATA or a locale would change what the programs do, and Relay's own variables may be secrets.
 _ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def find_binaries(explicit: Path | None = None, *, distribution: Path = Path("/usr/lib/postgresql")) -> Path:
@@ -139,7 +136,7 @@ class Launch:
             env=_ENVIRONMENT,
             pass_fds=(self.lock,),
             start_new_session=True,
-            preexec_fn=_end_with_parent(),
+            preexec_fn=end_with_parent(signal.SIGINT),  # elsewhere than on Linux the lock shows a server left over
             user=self.run_as.uid if self.run_as.is_other else None,
             group=self.run_as.gid if self.run_as.is_other else None,
             extra_groups=() if self.run_as.is_other else None,
@@ -161,24 +158,6 @@ class Launch:
         start = max(0, os.fstat(self.log).st_size - 2000)
         lines = os.pread(self.log, 2000, start).decode(errors="replace").splitlines()[-6:]
         return EmbeddedServerFailed("\n    ".join([f"PostgreSQL: {what}. The end of its log:", *lines]))
-
-
-def _end_with_parent() -> Callable[[], None] | None:
-    """What a child does before it becomes the program: ask Linux for a SIGINT when its parent dies, by whatever cause.
-
-    prctl(2): "parent" means the thread that made the child, and the request outlives `execve` but no change of user, so
-    it comes last. Elsewhere than on Linux a killed parent leaves the program running, and the lock shows it.
-    """
-    if sys.platform != "linux":
-        return None
-    parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
-
-    def in_child() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-        if os.getppid() != parent:  # it died before the request was made: no signal will come
-            os._exit(1)
-
-    return in_child
 
 
 def end(process: subprocess.Popen[bytes], *, patience: timedelta = timedelta(seconds=20)) -> None:

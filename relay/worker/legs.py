@@ -12,7 +12,7 @@ from uuid import UUID
 
 from relay.core.pacing import Pace
 from relay.storage.configuration import Directory
-from relay.storage.outbox import Due
+from relay.storage.outbox import Due, Spent
 
 CONNECTION_RATE = (
     1000.0  # segments per second: far above any agreed speed, so that only a provider's complaint slows it
@@ -53,6 +53,16 @@ class Paces:
         connection_id = directory.numbers[number_id].connection_id
         common = self.connections.get(connection_id, Pace(CONNECTION_RATE))
         self.connections[connection_id] = common.spend(segments, now)
+
+    def inherit(self, spent: Iterable[Spent], now: float, directory: Directory) -> None:
+        """Begin with what another process has sent lately: numbers do not become faster by changing hands."""
+        spent = list(spent)
+        for number_id in {one.number_id for one in spent}:
+            self.numbers.pop(number_id, None)
+        for one in spent:
+            pace = self.of_number(one.number_id, directory)
+            if pace is not None:
+                self.numbers[one.number_id] = pace.spend(one.segments, now - one.ago)
 
     def throttle(self, number_id: UUID, now: float, retry_after: float, directory: Directory) -> None:
         """The provider complained: the number slows down, and so does everything on its connection."""

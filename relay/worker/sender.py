@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from relay.worker.wakeup import Wakeup
 _LOOK = 200  # due texts read at a time
 _SHORTEST_PAUSE = 0.02  # seconds between two looks into one bucket that nobody asked for
 _GATHER = 0.005  # seconds in which several wishes for another look become one
+_PACE_MEMORY = timedelta(seconds=60)  # how far back the sends of a bucket's former owner slow its numbers down
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Sender:
         self._serving: set[int] = set()
         self._again: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._in_flight = 0
+        self._in_flight: Counter[int] = Counter()  #: by bucket
+        self._epochs: dict[int, int] = {}  #: of the leases under which the paces of a bucket are known
         self._stopping = False
 
     async def run(self) -> None:
@@ -88,6 +91,10 @@ class Sender:
         self._stopping = True
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    def busy(self, bucket: int) -> bool:
+        """Is anything of this bucket under way?"""
+        return bucket in self._serving or self._in_flight[bucket] > 0
 
     def _start(self, bucket: int) -> None:
         """Serve a bucket, or note that it wants to be served again when the present turn is over."""
@@ -125,12 +132,13 @@ class Sender:
         """
         served: set[UUID] = set()
         while True:
-            seen = await self._look(bucket, served)
             directory = await self._configuration.current()
+            await self._inherit(bucket, directory)
+            seen = await self._look(bucket, served)
             lease = self._leases.get(bucket)
-            if lease is None or self._stopping:
+            if lease is None or lease.epoch != self._epochs.get(bucket) or self._stopping:
                 return
-            room = self._settings.sockets - self._in_flight
+            room = self._settings.sockets - self._in_flight.total()
             if room <= 0:  # other buckets hold all sockets; theirs say when one is free, so this one has to ask
                 self._wakeup.at(bucket, time.monotonic() + _SHORTEST_PAUSE)
                 return
@@ -143,6 +151,16 @@ class Sender:
                 break
         self._plan(bucket, seen, directory)
 
+    async def _inherit(self, bucket: int, directory: Directory) -> None:
+        """Learn the paces of a bucket that has just become ours."""
+        lease = self._leases.get(bucket)
+        if lease is None or self._epochs.get(bucket) == lease.epoch:
+            return
+        async with self._database.transaction() as tx:
+            spent = await outbox.begun_lately(tx, bucket, _PACE_MEMORY)
+        self._paces.inherit(spent, time.monotonic(), directory)
+        self._epochs[bucket] = lease.epoch
+
     async def _look(self, bucket: int, served: set[UUID]) -> _Seen:
         waiting = {*self._paces.waiting(time.monotonic()), *served}
         async with self._database.transaction() as tx:
@@ -151,7 +169,7 @@ class Sender:
 
     async def _begin(self, lease: Lease, chosen: list[Due], directory: Directory) -> None:
         """Take them through the door and send. Their sockets are counted from here on, before anything is awaited."""
-        self._in_flight += len(chosen)
+        self._in_flight[lease.bucket] += len(chosen)
         begun = 0
         try:
             for intent in await self._sending.begin(lease.bucket, lease.epoch, [text.message_id for text in chosen]):
@@ -160,7 +178,7 @@ class Sender:
                 begun += 1
                 self._spawn(self._send(lease, intent, directory))
         finally:
-            self._in_flight -= len(chosen) - begun
+            self._in_flight[lease.bucket] -= len(chosen) - begun
 
     def _plan(self, bucket: int, seen: _Seen, directory: Directory) -> None:
         """Look again when a number is free, when something is due, or after a while. What is sent now plans for itself."""
@@ -178,19 +196,14 @@ class Sender:
     async def _send(self, lease: Lease, intent: Intent, directory: Directory) -> None:
         bucket = lease.bucket
         try:
-            handed = await self._hand_over(lease, intent)
+            handed = await self._sending.hand_over(intent, lease_until=self._leases.until(lease))
             self._learn(handed, directory)  # before anything is awaited: the next text may be due already
             await self._sending.settle_surely(bucket, handed)
         except Exception as error:  # left as begun: upkeep will call it ambiguous and look for its fate
             logs.trouble("send_left_open", error)
         finally:
-            self._in_flight -= 1
+            self._in_flight[bucket] -= 1
             self._wakeup.now(bucket)
-
-    async def _hand_over(self, lease: Lease, intent: Intent) -> HandedOver:
-        current = self._leases.get(lease.bucket)
-        until = current.until if current is not None and current.epoch == lease.epoch else 0.0
-        return await self._sending.hand_over(intent, lease_until=until)
 
     def _learn(self, handed: HandedOver, directory: Directory) -> None:
         if handed.throttled_for is not None:

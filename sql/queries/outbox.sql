@@ -309,3 +309,13 @@ select m.id from m;
 -- name: depth
 -- $1 bucket. How many rows wait in each phase, and since when the oldest one does: for the metrics
 select o.phase, count(*) as rows, min(o.arrived_at) as oldest from outbox o where o.bucket = $1::smallint group by o.phase;
+
+-- name: begun_lately
+-- $1 bucket $2 ids of attempts begun since then are higher. What has left which number lately, in order: the pace that a
+-- bucket's new owner has to keep to
+select p.number_id, m.segments, a.begun_at
+  from attempt a
+  join message m on m.bucket = $1::smallint and m.id = a.message_id
+  join participant p on p.bucket = $1::smallint and p.id = m.to_participant
+ where a.bucket = $1::smallint and a.id > $2::uuid
+ order by a.id;

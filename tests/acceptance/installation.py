@@ -25,7 +25,7 @@ from relay.services.numbers import NumberWanted
 from relay.settings import read_settings
 from relay.vault import keyring
 from relay.wiring import open_relay
-from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, Process, running_carrier, start
+from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, Process, running_carrier, start, until
 
 #: Waits that a test has no time for.
 QUICK = {
@@ -107,10 +107,12 @@ class Installation:
     processes: list[Process] = field(default_factory=list)
     _serial: Any = field(default_factory=lambda: itertools.count(1))
 
-    async def api(self, *, worker: bool = False) -> Process:
-        """Start ``relay serve``, with or without a worker in it, and wait until it is ready."""
-        port = str(urlsplit(self.url).port)
-        return await self._start(["serve", "--port", port, *([] if worker else ["--api-only"])])
+    async def api(self, *, worker: bool = False, processes: int = 1) -> Process:
+        """Start ``relay serve``, with or without a worker in it, and wait until all its processes are ready."""
+        arguments = ["serve", "--port", str(urlsplit(self.url).port), "--workers", str(processes)]
+        process = await self._start([*arguments, *([] if worker else ["--api-only"])])
+        await until(lambda: [line["event"] for line in process.lines()].count("ready") == processes, process)
+        return process
 
     async def worker(self) -> Process:
         return await self._start(["worker"])

@@ -1,0 +1,1 @@
+"""The fault campaign: real processes, every fault, and a checker that stands outside."""
