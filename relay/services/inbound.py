@@ -7,7 +7,7 @@ what it decided. A batch belongs to one bucket. When it fails, nothing of it has
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, rou
 from relay.core.segments import segments
 from relay.providers.base import InboundText
 from relay.storage import inbox, messages
+from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Account, Configuration, Connection, Directory
 from relay.storage.database import Database, Transaction
 from relay.storage.inbox import InboxKey, InboxKind, LockedSession, SeatedPerson
@@ -39,7 +40,7 @@ class Taken(StrEnum):
     COMMAND = "command"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Inbound:
     """``commands`` takes STOP, START and HELP and says whether it was one; ``queued`` hears of buckets with new work."""
 
@@ -48,6 +49,10 @@ class Inbound:
     vault: Vault
     commands: Callable[[ArrivedText], Awaitable[bool]]
     queued: Callable[[int], Awaitable[None]]
+    _batches: Coalescer[ArrivedText, Taken] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._batches = Coalescer(self.take)
 
     async def receive(self, connection: Connection, text: InboundText) -> Taken:
         """Take one verified text in. Raises StorageUnavailable when nothing could be stored."""
@@ -58,7 +63,7 @@ class Inbound:
         if arrived.keyword and arrived.party and not arrived.from_own_number and await self.commands(arrived):
             metrics.inbound.labels(Taken.COMMAND).inc()
             return Taken.COMMAND
-        return (await self.take(arrived.bucket, [arrived]))[0]
+        return await self._batches.do(arrived.bucket, arrived)
 
     async def _came_before(self, arrived: ArrivedText, number: str) -> bool:
         """Was this text recorded while its number belonged to another pool, or to none? Nearly no number ever did."""

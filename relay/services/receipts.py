@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from relay import metrics
 from relay.core.ids import bucket_of
 from relay.core.model import State
 from relay.providers.base import Receipt, ReceiptWord
 from relay.storage import outbox
+from relay.storage.coalescer import Coalescer
 from relay.storage.database import Database
+from relay.storage.outbox import ReceiptOf
 from relay.vault.tokens import AttemptToken
 
 _STATES = {
@@ -19,11 +22,17 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receipts:
     """Whatever comes late, early, twice or out of order moves a message forward or not at all."""
 
     database: Database
+    _batches: Coalescer[ReceiptOf, State | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._batches = Coalescer(
+            self._write, alone=lambda told: told.message_id
+        )  # the statement takes one per message
 
     async def take(self, token: AttemptToken, receipt: Receipt) -> State | None:
         """Write a receipt; returns the message's new state, or None when it was no news."""
@@ -31,7 +40,9 @@ class Receipts:
         word = _STATES.get(receipt.word)
         if word is None:
             return None
-        told = outbox.ReceiptOf(token.message_id, token.attempt_id, word, receipt.reason)
-        bucket = bucket_of(token.message_id)
-        moved = await self.database.run(lambda tx: outbox.write_receipts(tx, bucket, [told]))
-        return moved.get(token.message_id)
+        told = ReceiptOf(token.message_id, token.attempt_id, word, receipt.reason)
+        return await self._batches.do(bucket_of(token.message_id), told)
+
+    async def _write(self, bucket: int, receipts: Sequence[ReceiptOf]) -> list[State | None]:
+        moved = await self.database.run(lambda tx: outbox.write_receipts(tx, bucket, receipts))
+        return [moved.get(told.message_id) for told in receipts]

@@ -25,6 +25,7 @@ from relay.core.model import Reason, State
 from relay.providers.base import Accepted, Adapter, NotSent, OutboundText, Refused
 from relay.providers.transport import MayHaveLeft, NothingLeft, Transport
 from relay.storage import outbox, suppressions
+from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Configuration, Connection, Directory, Number
 from relay.storage.database import Database, Transaction
 from relay.storage.outbox import Mark, Passed
@@ -68,7 +69,7 @@ class SendSettings:
     ambiguity: AmbiguityTimes = field(default_factory=AmbiguityTimes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sending:
     """``spread`` carries an opt-out that a provider told us of to every pool."""
 
@@ -79,6 +80,10 @@ class Sending:
     transport: Transport
     settings: SendSettings
     spread: Callable[[OptChange], Awaitable[None]]
+    _marks: Coalescer[Mark, None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._marks = Coalescer(self._write_marks, alone=lambda mark: mark.message_id)
 
     async def begin(self, bucket: int, epoch: int, message_ids: Sequence[UUID]) -> list[Intent]:
         """Take texts through the guarded door. Those that may leave come back as intents; the others have ended."""
@@ -196,9 +201,12 @@ class Sending:
         return HandedOver(intent, mark)
 
     async def mark(self, bucket: int, marks: Sequence[Mark]) -> None:
-        """Write outcomes. Tried until the database takes them: they are true whoever owns the bucket by now."""
-        if marks:
-            await self.database.run(lambda tx: outbox.mark(tx, bucket, marks))
+        """Write outcomes: they are true whoever owns the bucket by now."""
+        await asyncio.gather(*(self._marks.do(bucket, mark) for mark in marks))
+
+    async def _write_marks(self, bucket: int, marks: Sequence[Mark]) -> list[None]:
+        await self.database.run(lambda tx: outbox.mark(tx, bucket, marks))
+        return [None] * len(marks)
 
     async def settle(self, bucket: int, handed: HandedOver) -> None:
         """Write one outcome; an opt-out that the provider told us of goes to every pool."""
