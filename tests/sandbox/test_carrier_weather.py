@@ -200,3 +200,44 @@ async def test_sends_are_answered_when_receipts_are_taken_slowly(rig: Rig) -> No
     assert health["status"] == "ok"
     assert health["receipts"]["waiting"] > 0
     assert health["receipts"]["dropped"] == 0
+
+
+async def test_every_kind_of_nonsense_comes_and_every_text_is_accepted_when_answers_are_garbled(rig: Rig) -> None:
+    await rig.weather(garble_rate=1)
+    answers = [await rig.send(token=f"t{n}") for n in range(60)]
+
+    kinds = {(answer.status_code, answer.headers.get("content-type"), len(answer.content) > 0) for answer in answers}
+    assert len(kinds) >= 4
+    assert all(_sid(answer) is None for answer in answers)
+    assert len(await rig.ledger()) == 60
+
+
+def _sid(answer: httpx.Response) -> str | None:
+    """The id of a text as a client could use it."""
+    try:
+        sid = str(answer.json().get("sid"))
+    except ValueError:
+        return None
+    return sid if answer.is_success and sid.startswith("SM") else None
+
+
+async def test_a_search_finds_nothing_when_texts_are_not_listed(rig: Rig) -> None:
+    await rig.send(token="t")
+    found = (await rig.http.get(MESSAGES)).json()["messages"]
+    await rig.weather(unlisted=True)
+    hidden = (await rig.http.get(MESSAGES)).json()["messages"]
+
+    assert (len(found), hidden) == (1, [])
+
+
+async def test_it_tells_which_receipts_were_taken(rig: Rig) -> None:
+    rig.receiver.statuses = [200, 503]
+    await rig.send(token="first")
+    await rig.receiver.until(lambda: len(rig.receiver.posts) == 2)
+    await rig.send(token="second")
+    await rig.receiver.until(lambda: len(rig.receiver.posts) == 4)
+    taken: dict[str, list[str]] = {}
+    while "delivered" not in taken.get("second", []):
+        taken = (await rig.http.get("/control/receipts")).json()
+
+    assert taken == {"first": ["sent"], "second": ["sent", "delivered"]}

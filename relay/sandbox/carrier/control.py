@@ -64,6 +64,7 @@ class Control:
             Route("/control/phones", self._phones),
             Route("/control/phones/{phone}", self._handset),
             Route("/control/ledger", _checked(self._ledger)),
+            Route("/control/receipts", self._receipts),
             Route("/control/weather", _checked(self._weather), methods=["GET", "PUT"]),
             Route("/control/config", _checked(self._config), methods=["GET", "PUT"]),
             Route("/control/state", self._clear, methods=["DELETE"]),
@@ -97,6 +98,10 @@ class Control:
             raise BadField("since", "must be the number of a ledger entry")
         return JSONResponse(self._network.ledger.since(int(since)))
 
+    async def _receipts(self, _request: Request) -> Response:
+        taken = self._courier.receipts_taken.items()
+        return JSONResponse({url.rpartition("/")[2]: words for url, words in taken})
+
     async def _weather(self, request: Request) -> Response:
         if request.method == "PUT":
             self._network.weather = change_weather(self._network.weather, await _document(request))
@@ -109,6 +114,7 @@ class Control:
 
     async def _clear(self, _request: Request) -> Response:
         self._network.clear()
+        self._courier.receipts_taken.clear()
         return Response(status_code=204)
 
     async def _health(self, _request: Request) -> Response:

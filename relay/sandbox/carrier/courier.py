@@ -50,6 +50,7 @@ class Courier:
 
     def __init__(self, network: Network, account: Account, *, retries: int, timeout_s: float) -> None:
         self.receipts_dropped = 0
+        self.receipts_taken: dict[str, list[str]] = {}  #: callback -> the words that were answered 2xx
         self._network = network
         self._account = account
         self._retries = retries
@@ -109,7 +110,8 @@ class Courier:
         while True:
             url, forms = await self._receipts.get()
             for form in forms:
-                await self._post(url, form)
+                if 200 <= (await self._post(url, form)).status < 300:
+                    self.receipts_taken.setdefault(url, []).append(form["MessageStatus"])
 
     async def _retry_text(self, form: Form) -> None:
         for n in range(self._retries):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import random
 from collections.abc import Awaitable, Callable
 from email.utils import format_datetime
 from typing import Any
@@ -98,6 +99,8 @@ class RestApi:
             await asyncio.sleep(weather.latency_ms / 1000)
         if text.recipient in weather.swallow_to or happens(weather.swallow_rate):
             return NoAnswer()
+        if happens(weather.garble_rate):
+            return _nonsense(self._document(text))
         fresh = {"status": "queued", "date_sent": None, "error_code": None}
         return JSONResponse(self._document(text) | fresh, 201)
 
@@ -109,7 +112,8 @@ class RestApi:
 
     async def _list(self, request: Request) -> Response:
         listing = parse_listing(request.query_params)
-        shown, is_last = listing.page_of(self._network.texts(recipient=listing.recipient))
+        texts = () if self._network.weather.unlisted else self._network.texts(recipient=listing.recipient)
+        shown, is_last = listing.page_of(texts)
         start = listing.page * listing.page_size
         next_page_uri = None
         if not is_last:
@@ -202,6 +206,20 @@ def _strike(weather: Weather) -> None:
         raise Refusal(500, 20500)
     if happens(weather.throttle_rate):
         raise Refusal(429, 20429)
+
+
+def _nonsense(document: dict[str, Any]) -> Response:
+    """An answer to an accepted send that says nothing about it, as proxies and half-dead servers give them."""
+    whole = JSONResponse(document).body
+    return random.choice(  # noqa: S311 -- chooses faults, keeps no secret
+        (
+            Response(whole[: len(whole) // 2], 201, media_type="application/json"),
+            Response(b"", 201),
+            JSONResponse(document | {"sid": "not an id"}, 201),
+            Response(b"<html>502 Bad Gateway</html>", 502, media_type="text/html"),
+            Refusal(500, 20500).answer(),
+        )
+    )
 
 
 async def _unknown(_request: Request) -> Response:

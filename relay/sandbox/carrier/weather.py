@@ -31,7 +31,8 @@ class Weather:
     """Which faults strike, and how often: rates are shares between 0 and 1.
 
     `error_rate` and `throttle_rate` refuse a send with 500 or 429; `latency_ms` passes between acceptance and answer;
-    `swallow_rate` and `swallow_to` accept a send and hang up instead of answering; `refuse` answers 400 with the code
+    `swallow_rate` and `swallow_to` accept a send and hang up instead of answering; `garble_rate` accepts a send and answers
+    nonsense; `unlisted` hides all texts from searches; `refuse` answers 400 with the code
     given per recipient; `unreachable` recipients yield `undelivered` receipts. `duplicate_rate` posts webhooks twice,
     `reorder` posts receipts backwards, `drop_receipts` posts none, `mute` none for these recipients.
     """
@@ -40,9 +41,11 @@ class Weather:
     error_rate: float = 0
     throttle_rate: float = 0
     swallow_rate: float = 0
+    garble_rate: float = 0
     duplicate_rate: float = 0
     reorder: bool = False
     drop_receipts: bool = False
+    unlisted: bool = False
     refuse: Mapping[str, int] = field(default_factory=dict)
     mute: frozenset[str] = frozenset()
     swallow_to: frozenset[str] = frozenset()
@@ -65,9 +68,11 @@ _WEATHER: Mapping[str, Reader] = {
     "error_rate": _share,
     "throttle_rate": _share,
     "swallow_rate": _share,
+    "garble_rate": _share,
     "duplicate_rate": _share,
     "reorder": flag,
     "drop_receipts": flag,
+    "unlisted": flag,
     "refuse": codes_by_phone,
     "mute": phones,
     "swallow_to": phones,
