@@ -240,4 +240,5 @@ async def test_it_tells_which_receipts_were_taken(rig: Rig) -> None:
     while "delivered" not in taken.get("second", []):
         taken = (await rig.http.get("/control/receipts")).json()
 
-    assert taken == {"first": ["sent"], "second": ["sent", "delivered"]}
+    # Receipts of the test before may still be on their way.
+    assert (taken["first"], taken["second"]) == (["sent"], ["sent", "delivered"])
