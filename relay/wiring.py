@@ -117,7 +117,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         transport=transport,
         accounts=Accounts(db, config),
         connections=Connections(db, config, vault, adapters, transport, base_urls),
-        idempotency=Idempotency(db, vault),
+        idempotency=Idempotency(db, vault, timedelta(seconds=settings.request_lease)),
         keys=Keys(db, config),
         numbers=Numbers(db, config),
         pools=Pools(db, config),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from relay.core import ids
 from relay.core.errors import Conflict, InvalidInput, Problem
@@ -35,8 +36,11 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
+    """``lasting``: how long a request counts as being worked on. A process that died in it is not waited for any longer."""
+
     database: Database
     vault: Vault
+    lasting: timedelta
 
     async def begin(self, account: Account, key: str, asked: bytes) -> Begun | Answer:
         """Begin the work under this key, or give the answer that it has had.
@@ -54,7 +58,7 @@ class Idempotency:
         entropy = secrets.token_bytes(ids.ENTROPY_BYTES)
 
         async def work(tx: Transaction) -> Begun | Answer:
-            seed = await idempotency.begin(tx, request, entropy)
+            seed = await idempotency.begin(tx, request, entropy, self.lasting)
             if seed is not None:
                 return Begun(request, seed)
             return self._known(request, await idempotency.read(tx, request))

@@ -54,7 +54,7 @@ class Pools:
         await self.database.run(work)
 
     async def prepare_left(self, bucket: int) -> int:
-        """Prepare pools that a crash left half-made; says how many."""
+        """Prepare pools that a crash left half-made. Always says 0: nothing is left to do at once."""
         directory = await self.configuration.current()
         left = [p for p in directory.pools.values() if p.bucket == bucket and not p.ready]
         for pool in left:

@@ -12,7 +12,6 @@ from relay.storage.database import Transaction
 
 _SQL = queries.load("idempotency")
 KEPT_FOR = timedelta(hours=24)
-_LEASE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,8 @@ class Known:
     transit_id: int | None
 
 
-async def begin(tx: Transaction, request: RequestKey, entropy: bytes) -> Seed | None:
-    """The seed to work with, or None when the work is somebody else's or done."""
+async def begin(tx: Transaction, request: RequestKey, entropy: bytes, lasting: timedelta) -> Seed | None:
+    """The seed to work with, or None when the work is done, or somebody else's for less than ``lasting``."""
     row = await tx.fetchrow(
         _SQL["begin"],
         request.bucket,
@@ -46,7 +45,7 @@ async def begin(tx: Transaction, request: RequestKey, entropy: bytes) -> Seed | 
         request.fingerprint,
         entropy,
         tx.now,
-        tx.now + _LEASE,
+        tx.now + lasting,
     )
     return Seed(row["created_at"], row["entropy"]) if row else None
 

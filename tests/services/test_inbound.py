@@ -183,3 +183,16 @@ async def test_texts_of_many_sessions_cross_when_they_arrive_in_one_batch(rig: R
     assert sorted((t.to, t.sender, t.text) for t in rig.carrier.sent) == sorted(
         (talk.other, talk.proxy(2), f"from {n}") for n, talk in enumerate(talks)
     )
+
+
+async def test_nothing_is_stored_when_a_live_persons_phone_is_missing(rig: Rig) -> None:
+    """The table forbids it; should it happen all the same, the carrier has to try again and nobody else gets the text."""
+    talk = await start_talk(rig)
+    async with rig.relay.database.transaction() as tx:
+        await tx.execute("alter table participant drop constraint phone_only_while_live")
+        await tx.execute("update participant set sealed_phone = null, epoch_id = null where slot = 2")
+
+    with pytest.raises(ValueError, match="only a live participant has a phone"):
+        await talk.say("hello")
+    assert await rig.states() == []
+    assert await rig.rows("select 1 from inbox_key") == []

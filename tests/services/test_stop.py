@@ -8,12 +8,13 @@ import pytest
 
 from relay import metrics
 from relay.core.errors import Conflict
+from relay.core.keywords import Keyword
 from relay.providers import twilio
 from relay.services.inbound import Taken
 from relay.services.sessions import SessionWanted
 from tests.services.carrier import lost_answer, refusal
 from tests.services.dying import dies_after_arrival
-from tests.services.people import ALICE, BOB, CAROL, STRANGER, numbers
+from tests.services.people import ALICE, BOB, CAROL, STRANGER, number, numbers
 from tests.services.rig import Rig, Talk, people, start_talk
 
 
@@ -200,3 +201,26 @@ async def test_a_text_of_unknown_fate_keeps_its_state_when_its_recipient_says_st
     await talk.say("STOP", slot=2)
 
     assert (await rig.states())[0] == ("parked", "ambiguous")
+
+
+async def test_a_stop_counts_without_an_answer_when_nobody_knows_from_which_number_to_give_it(rig: Rig) -> None:
+    quiet = replace(twilio.ADAPTER.capabilities, answers_stop=False)
+    rig.relay.adapters["twilio"] = replace(twilio.ADAPTER, capabilities=quiet)
+    talk = await start_talk(rig)
+
+    assert await rig.text(BOB, number(99), "STOP") is Taken.COMMAND
+    assert await rig.states() == [("refused", "opted_out")]
+    assert await rig.states("stop_reply") == []
+    assert await rig.rows("select 1 from outbox") == []
+    assert await talk.say("hello") is Taken.REFUSED
+
+
+async def test_nothing_is_recorded_as_a_command_when_a_text_is_none_or_has_no_sender(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    ordinary = talk.arrived("hello")
+    nobody = replace(talk.arrived("STOP"), party=None, sender=None, keyword=Keyword.STOP)
+
+    assert [await rig.relay.optouts.take(arrived) for arrived in (ordinary, nobody)] == [False, False]
+    assert await rig.rows("select 1 from inbox_key") == []
+    assert await rig.states() == []
+    assert await opt_events(rig) == []
