@@ -1,0 +1,67 @@
+"""The campaign itself: so many kills and so many texts, with every fault at least once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.campaign.campaign import NOTICES, Plan, Run, running, talk
+from tests.campaign.checker import PROMISES, judge
+from tests.campaign.crowd import Manners
+from tests.campaign.trouble import DEEDS, Keeper, Trouble
+
+
+async def campaign(folder: Path, *, seed: int, texts: int, kills: int, within: float, rate: float) -> list[str]:
+    """Run it and tell what happened; returns what was wrong."""
+    async with running(Plan(seed, texts, within, manners=Manners(rate=rate)), folder) as run:
+        trouble = Trouble(Keeper(run))
+        await trouble.keeper.begin()
+
+        def enough() -> bool:
+            return run.crowd.acked >= texts and trouble.keeper.kills >= kills and trouble.done.keys() >= DEEDS.keys()
+
+        is_settled = await talk(run, trouble, enough=enough, calm=trouble.calm_down)
+        codes = run.world.stop_children()
+        run.history.write(folder / "history.jsonl")
+        wrong = _judge(run, trouble, texts=texts, kills=kills)
+        if not is_settled:
+            wrong.append("texts were still under way a minute after the last fault")
+        wrong += [f"{place} ended with {code}" for place, code in codes.items() if code != 0]
+        _tell(run, trouble, wrong)
+        return wrong
+
+
+def _judge(run: Run, trouble: Trouble, *, texts: int, kills: int) -> list[str]:
+    broken = judge(run.history, notices=NOTICES)
+    wrong = [f"{name}: {len(found)} violations, such as: {found[0]}" for name, found in broken.items()]
+    wrong += trouble.keeper.ended_badly
+    unknown = {status: n for status, n in run.crowd.answers.items() if status not in {0, 204, 503}}
+    if unknown:
+        wrong.append(f"webhooks were answered {unknown}")
+    if run.crowd.acked < texts:
+        wrong.append(f"only {run.crowd.acked} of {texts} texts were acknowledged in time")
+    if trouble.keeper.kills < kills:
+        wrong.append(f"only {trouble.keeper.kills} of {kills} kills in time")
+    missing = DEEDS.keys() - trouble.done.keys()
+    if missing:
+        wrong.append(f"faults that did not happen: {', '.join(sorted(missing))}")
+    return wrong
+
+
+def _tell(run: Run, trouble: Trouble, wrong: list[str]) -> None:
+    history, keeper = run.history, trouble.keeper
+    states: dict[str, int] = {}
+    for message in history.messages:
+        states[message.state] = states.get(message.state, 0) + 1
+    print(f"seed {run.plan.seed}: {run.crowd.acked} texts acknowledged in {run.seconds['talking']:.0f} s")
+    print(f"  {len(history.opened)} sessions, {len(history.ledger)} sends accepted by the carrier")
+    print(f"  messages: {', '.join(f'{n} {state}' for state, n in sorted(states.items()))}")
+    print(
+        f"  webhooks answered: {', '.join(f'{s} x {n}' for s, n in sorted(run.crowd.answers.items()))} (0: not at all)"
+    )
+    print(f"  {keeper.kills} kills: {', '.join(f'{point} x {n}' for point, n in sorted(keeper.struck.items()))}")
+    print(f"  faults: {', '.join(f'{deed} x {n}' for deed, n in sorted(trouble.done.items()))}")
+    print(f"  {len(PROMISES)} promises checked, {len(wrong)} complaints")
+    for line in wrong:
+        print(f"  WRONG {line}")
+    if wrong:
+        print(f"  again: python -m tests.campaign --seed {run.plan.seed} --texts {run.plan.texts}")

@@ -1,0 +1,232 @@
+"""Everything that a run needs, as real processes: PostgreSQL of its own, the simulated carrier, and Relay's processes behind
+one port that stays open while they come and go, as a load balancer's would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from relay.cli.schema import migrate_now
+from relay.core.ids import IdKind, Seed, public
+from relay.core.model import OnAmbiguous, Scope
+from relay.core.phone import parse_number
+from relay.services.numbers import NumberWanted
+from relay.settings import read_settings
+from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
+from relay.vault import keyring
+from relay.wiring import Relay, open_relay
+from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, running_carrier
+
+#: Waits that a run has no time for.
+QUICK = {
+    "RELAY_LEASE": "2.0",
+    "RELAY_ASK_AFTER": "[0.3, 1.0, 2.0]",
+    "RELAY_GIVE_UP_AFTER": "4.0",
+    "RELAY_ABANDONED_AFTER": "6.0",
+    "RELAY_SEND_DEADLINE": "3.0",
+    "RELAY_CONNECT_TIMEOUT": "1.0",
+    "RELAY_UPKEEP_PERIOD": "0.5",
+    "RELAY_REQUEST_LEASE": "3",
+    "RELAY_API_RATE": "100000",
+    "RELAY_LOG_LEVEL": "info",
+    "RELAY_DATABASE_CONNECTIONS": "8",
+}
+_MORE_CONNECTIONS = {"max_connections": "200"}
+_STRUCK = re.compile(r'\{"event": "struck", "point": "([^"]+)", "signal": (\d+)\}')
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How big the world is. ``rate``: segments a second, for each number."""
+
+    pools: int = 4
+    numbers: int = 12
+    rate: float = 50.0
+    policy: OnAmbiguous = OnAmbiguous.PARK
+
+    def number(self, pool: int, n: int) -> str:
+        return f"+1{AREAS[pool // 8]}55501{(pool % 8) * 12 + n:02}"
+
+
+AREAS = (202, 206, 212, 213, 214, 216, 303, 305)
+PEOPLE_AREAS = (312, 313, 314, 317, 404, 405, 408, 410, 412, 415)
+PEOPLE = [f"+1{area}55501{n:02}" for area in PEOPLE_AREAS for n in range(100)]
+
+
+@dataclass(slots=True)
+class Child:
+    """One process of Relay. ``serves``: it has the API, not only the worker."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    serves: bool
+    paused: bool = False
+
+    def signal(self, number: int) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def struck(self) -> str | None:
+        """The point at which it was told to strike itself, once it has."""
+        found = _STRUCK.search(self.log.read_text(errors="replace"))
+        return found[1] if found else None
+
+
+@dataclass(slots=True)
+class World:
+    """``children`` by place: whoever takes a dead one's place is started with ``start``."""
+
+    folder: Path
+    url: str
+    key: str
+    connection: str
+    pools: list[str]
+    carrier: httpx.AsyncClient
+    listener: socket.socket
+    environment: dict[str, str]
+    server: EmbeddedServer
+    children: dict[str, Child] = field(default_factory=dict)
+    logs: list[Path] = field(default_factory=list)
+    started: int = 0
+
+    def start(self, place: str, *, extra: Mapping[str, str] | None = None, arguments: Sequence[str] = ()) -> Child:
+        """A process in this place: ``api ...`` has API and worker, ``worker ...`` the worker alone."""
+        self.started += 1
+        log = self.folder / f"{place.replace(' ', '-')}-{self.started}.log"
+        serves = place.startswith("api")
+        port = str(self.listener.fileno())
+        command = ["serve", "--listener", port, *arguments] if serves else ["worker"]
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "CAMPAIGN_"))}
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.campaign.child", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env={**inherited, **self.environment, **(extra or {})},
+                pass_fds=(self.listener.fileno(),),
+            )
+        self.logs.append(log)
+        self.children[place] = Child(process, log, serves)
+        return self.children[place]
+
+    async def ready(self, place: str, within: float = 40.0) -> None:
+        """Wait until the process in this place works, or has ended."""
+        child = self.children[place]
+        for _ in range(int(within / 0.05)):
+            if b'"ready"' in child.log.read_bytes() or child.process.poll() is not None:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"{place} does not start:\n{child.log.read_text()[-2000:]}")
+
+    async def weather(self, **faults: object) -> None:
+        answer = await self.carrier.put("/control/weather", json=faults)
+        if answer.status_code >= 300:
+            raise ValueError(answer.text)
+
+    async def ledger(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = (await self.carrier.get("/control/ledger")).json()
+        return rows
+
+    async def query(self, statement: str) -> list[asyncpg.Record]:
+        """Ask the database itself: to wait for the end of a run, and for events, which no API shows yet."""
+        connection = await asyncpg.connect(self.server.dsn)
+        try:
+            return await connection.fetch(statement)
+        finally:
+            await connection.close()
+
+    def restart_postgres(self) -> None:
+        self.server = start_embedded(self.folder / "postgres", binaries=_binaries(), settings=_MORE_CONNECTIONS)
+
+    def stop_children(self) -> dict[str, int | None]:
+        """End all in order; place -> exit code, None for one that had to be killed."""
+        for child in self.children.values():
+            child.signal(signal.SIGCONT)
+            child.signal(signal.SIGTERM)
+        codes: dict[str, int | None] = {}
+        for place, child in self.children.items():
+            try:
+                codes[place] = child.process.wait(30)
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+                codes[place] = None
+        return codes
+
+
+def _binaries() -> Path:
+    return find_binaries(Path(os.environ["RELAY_PG_BIN"]) if "RELAY_PG_BIN" in os.environ else None)
+
+
+@asynccontextmanager
+async def made(folder: Path, shape: Shape) -> AsyncIterator[World]:
+    """A world without any process of Relay yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = start_embedded(folder / "postgres", binaries=_binaries(), settings=_MORE_CONNECTIONS)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    ring = folder / "keyring.json"
+    keyring.save_new(keyring.make(), ring)
+    figures = folder / "figures"
+    figures.mkdir()
+    try:
+        async with running_carrier(folder) as carrier:
+            environment = {
+                **QUICK,
+                "RELAY_DATABASE_URL": server.dsn,
+                "RELAY_KEYRING": str(ring),
+                "RELAY_PUBLIC_URL": url,
+                "RELAY_CARRIER_URL": str(carrier.base_url),
+                "PROMETHEUS_MULTIPROC_DIR": str(figures),
+            }
+            await migrate_now(server.dsn)
+            async with open_relay(read_settings(keyring=ring), server.dsn) as relay:
+                key, connection, pools = await _furnish(relay, shape)
+            world = World(folder, url, key, connection, pools, carrier, listener, environment, server)
+            server = None
+            try:
+                yield world
+            finally:
+                for child in world.children.values():
+                    child.signal(signal.SIGKILL)
+                    child.process.wait()
+                server = world.server
+    finally:
+        listener.close()
+        if server is not None:
+            server.stop()
+
+
+async def _furnish(relay: Relay, shape: Shape) -> tuple[str, str, list[str]]:
+    """An account with its key, a connection, and pools of numbers."""
+
+    async def seed() -> Seed:
+        return Seed(await relay.database.now(), os.urandom(10))
+
+    account = await relay.accounts.add("campaign")
+    await relay.accounts.change(account.id, {"on_ambiguous": shape.policy})
+    key = await relay.keys.add(account, name="campaign", scopes=list(Scope))
+    credentials = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
+    connection = await relay.connections.add(account, "twilio", credentials, await seed())
+    names = [f"pool {n}" for n in range(shape.pools)]
+    for p, name in enumerate(names):
+        pool = await relay.pools.add(account, name, await seed())
+        for n in range(shape.numbers):
+            wanted = NumberWanted(parse_number(shape.number(p, n)), pool, connection.id, shape.rate)
+            await relay.numbers.add(account, wanted, await seed())
+    return key, public(IdKind.CONNECTION, connection.id), names
