@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,6 +47,7 @@ class Plan:
     shape: Shape = field(default_factory=Shape)
     manners: Manners = field(default_factory=Manners)
     settle_within: float = 60.0
+    lasting: Mapping[str, Any] = field(default_factory=dict)  #: the weather that stays until the end
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class Run:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-Trouble = Callable[[Run], Awaitable[None]]
+Trouble = Callable[[Run], Coroutine[Any, Any, None]]
 Calm = Callable[[], Awaitable[None]]
 
 
@@ -88,7 +89,7 @@ async def talk(run: Run, trouble: Trouble, *, enough: Callable[[], bool], calm: 
     if isinstance(ended[0], Exception):
         raise ended[0]
     await talking
-    await run.world.weather(**CALM)
+    await run.world.weather(**{**CALM, **run.plan.lasting})
     await calm()
     await run.crowd.finish()
     run.seconds["talking"] = time.monotonic() - began
@@ -119,6 +120,7 @@ async def seen_at_the_end(run: Run) -> None:
         Entry(row["from"], row["to"], row["text"], _clock(row["at"]), told.get(row["token"] or "", []))
         for row in await world.ledger()
     ]
+    history.swallowed = (await world.carrier.get("/healthz")).json()["withheld"]
     events = await _events(world)
     gate = asyncio.Semaphore(8)
 

@@ -195,7 +195,7 @@ class Talker:
                 await asyncio.sleep(0.5)
                 continue
             await asyncio.gather(*(self._talk(session, stops=stops) for session in talks))
-            if not crowd.stopping or self.n % 2:
+            if self.n % 4:  # some stay open to the end
                 await asyncio.gather(*(self._end(session) for session in talks))
 
     async def _talk(self, session: Opened, *, stops: bool) -> None:
@@ -217,7 +217,9 @@ class Talker:
         talking = asyncio.gather(*(crowd.say(session, other, others) for _ in range(5)))
         await crowd.say(session, one, number, kind="stop", text=f"STOP{' ' * next(crowd._serial)}")
         await talking
-        await crowd.say(session, other, others)
+        for _ in range(6):
+            await asyncio.sleep(0.6)
+            await crowd.say(session, other, others)
         await crowd.say(session, one, number, kind="start", text=f"START{' ' * next(crowd._serial)}")
 
     async def _end(self, session: Opened) -> None:

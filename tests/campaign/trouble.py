@@ -40,6 +40,9 @@ class Keeper:
     places: tuple[str, ...] = PLACES
     crash: bool = True
     extra: Mapping[str, str] = field(default_factory=dict)
+    skews: tuple[str, ...] = SKEWS
+    pauses_at: str = ""  #: a point at which the first process stops, for ``pause_for`` seconds
+    pause_for: float = _LEASE_AND_MORE
     kills: int = 0
     struck: Counter[str] = field(default_factory=Counter)
     ended_badly: list[str] = field(default_factory=list)
@@ -53,7 +56,16 @@ class Keeper:
 
     async def begin(self) -> None:
         for n, place in enumerate(self.places):
-            self._start(place, SKEWS[n % len(SKEWS)])
+            self._start(place, self.skews[n % len(self.skews)])
+        await self.all_ready()
+
+    async def all_ready(self) -> None:
+        """Wait until there is a working process in every place."""
+        for n, place in enumerate(self.places):
+            child = self.run.world.children[place]
+            child.signal(signal.SIGCONT)
+            if child.process.poll() is not None:
+                self._start(place, self.skews[n % len(self.skews)])
         for place in self.places:
             await self.run.world.ready(place)
 
@@ -64,7 +76,10 @@ class Keeper:
                 child = self.run.world.children[place]
                 if child.process.poll() is not None:
                     self._look_at_the_dead(place)
-                    self._start(place, SKEWS[n % len(SKEWS)])
+                    self._start(place, self.skews[n % len(self.skews)])
+                elif self.pauses_at and not child.paused and child.struck():
+                    child.paused = True
+                    asyncio.get_running_loop().call_later(self.pause_for, child.signal, signal.SIGCONT)
             await asyncio.sleep(0.05)
 
     def expect_end(self, place: str) -> None:
@@ -73,6 +88,8 @@ class Keeper:
 
     def _start(self, place: str, skew: str) -> None:
         extra = {"CAMPAIGN_SKEW": skew, **self.extra}
+        if self.pauses_at and place == self.places[0]:
+            extra["CAMPAIGN_PAUSE"] = f"{self.pauses_at}:{self.run.chance.randrange(40, 120)}"
         if self.crash:
             # Few points are reached often; those that are reached seldom strike the first time.
             point = next(self._points)

@@ -45,7 +45,8 @@ QUICK = {
     "RELAY_LOG_LEVEL": "info",
     "RELAY_DATABASE_CONNECTIONS": "8",
 }
-_MORE_CONNECTIONS = {"max_connections": "200"}
+#: Settings of the server: many processes, and one that may follow it.
+SERVER = {"max_connections": "200", "max_wal_senders": "4"}
 _STRUCK = re.compile(r'\{"event": "struck", "point": "([^"]+)", "signal": (\d+)\}')
 
 
@@ -59,10 +60,11 @@ class Shape:
     policy: OnAmbiguous = OnAmbiguous.PARK
 
     def number(self, pool: int, n: int) -> str:
-        return f"+1{AREAS[pool // 8]}55501{(pool % 8) * 12 + n:02}"
+        which = pool * self.numbers + n
+        return f"+1{AREAS[which // 100]}55501{which % 100:02}"
 
 
-AREAS = (202, 206, 212, 213, 214, 216, 303, 305)
+AREAS = (202, 206, 212, 213, 214, 216, 303, 305, 503, 512, 617, 702)
 PEOPLE_AREAS = (312, 313, 314, 317, 404, 405, 408, 410, 412, 415)
 PEOPLE = [f"+1{area}55501{n:02}" for area in PEOPLE_AREAS for n in range(100)]
 
@@ -151,7 +153,7 @@ class World:
             await connection.close()
 
     def restart_postgres(self) -> None:
-        self.server = start_embedded(self.folder / "postgres", binaries=_binaries(), settings=_MORE_CONNECTIONS)
+        self.server = start_embedded(self.folder / "postgres", binaries=binaries(), settings=SERVER)
 
     def stop_children(self) -> dict[str, int | None]:
         """End all in order; place -> exit code, None for one that had to be killed."""
@@ -169,47 +171,49 @@ class World:
         return codes
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     return find_binaries(Path(os.environ["RELAY_PG_BIN"]) if "RELAY_PG_BIN" in os.environ else None)
 
 
 @asynccontextmanager
 async def made(folder: Path, shape: Shape) -> AsyncIterator[World]:
     """A world without any process of Relay yet."""
-    folder.mkdir(parents=True, exist_ok=True)
-    server = start_embedded(folder / "postgres", binaries=_binaries(), settings=_MORE_CONNECTIONS)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    ring = folder / "keyring.json"
-    keyring.save_new(keyring.make(), ring)
-    figures = folder / "figures"
-    figures.mkdir()
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    server = start_embedded(folder / "postgres", binaries=binaries(), settings=SERVER)
     try:
-        async with running_carrier(folder) as carrier:
-            environment = {
-                **QUICK,
-                "RELAY_DATABASE_URL": server.dsn,
-                "RELAY_KEYRING": str(ring),
-                "RELAY_PUBLIC_URL": url,
-                "RELAY_CARRIER_URL": str(carrier.base_url),
-                "PROMETHEUS_MULTIPROC_DIR": str(figures),
-            }
-            await migrate_now(server.dsn)
-            async with open_relay(read_settings(keyring=ring), server.dsn) as relay:
-                key, connection, pools = await _furnish(relay, shape)
-            world = World(folder, url, key, connection, pools, carrier, listener, environment, server)
-            server = None
+        world = await _world(folder, server, shape)
+        async with running_carrier(folder) as world.carrier:
+            world.environment["RELAY_CARRIER_URL"] = str(world.carrier.base_url)
             try:
                 yield world
             finally:
+                server = world.server
                 for child in world.children.values():
                     child.signal(signal.SIGKILL)
                     child.process.wait()
-                server = world.server
+                world.listener.close()
     finally:
-        listener.close()
-        if server is not None:
-            server.stop()
+        server.stop()
+
+
+async def _world(folder: Path, server: EmbeddedServer, shape: Shape) -> World:
+    """Everything but the carrier."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    ring, figures = folder / "keyring.json", folder / "figures"
+    keyring.save_new(keyring.make(), ring)
+    await asyncio.to_thread(figures.mkdir)
+    await migrate_now(server.dsn)
+    async with open_relay(read_settings(keyring=ring), server.dsn) as relay:
+        key, connection, pools = await _furnish(relay, shape)
+    environment = {
+        **QUICK,
+        "RELAY_DATABASE_URL": server.dsn,
+        "RELAY_KEYRING": str(ring),
+        "RELAY_PUBLIC_URL": url,
+        "PROMETHEUS_MULTIPROC_DIR": str(figures),
+    }
+    return World(folder, url, key, connection, pools, httpx.AsyncClient(), listener, environment, server)
 
 
 async def _furnish(relay: Relay, shape: Shape) -> tuple[str, str, list[str]]:

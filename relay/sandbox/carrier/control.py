@@ -119,7 +119,7 @@ class Control:
 
     async def _health(self, _request: Request) -> Response:
         receipts = {"waiting": self._courier.receipts_waiting, "dropped": self._courier.receipts_dropped}
-        return JSONResponse({"status": "ok", "receipts": receipts})
+        return JSONResponse({"status": "ok", "receipts": receipts, "withheld": self._network.withheld})
 
 
 def _checked(handler: _Handler) -> _Handler:

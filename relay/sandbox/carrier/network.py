@@ -57,6 +57,7 @@ class Network:
         self._texts: dict[str, Text] = {}
         self._by_recipient: dict[str, list[Text]] = {}
         self._handsets: dict[str, list[Shown]] = {}
+        self.withheld = 0  #: accepted sends that got no answer, or nonsense for one
         self._blocked: set[tuple[str, str]] = set()
 
     def now(self) -> datetime:

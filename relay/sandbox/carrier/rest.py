@@ -98,8 +98,10 @@ class RestApi:
         if weather.latency_ms:
             await asyncio.sleep(weather.latency_ms / 1000)
         if text.recipient in weather.swallow_to or happens(weather.swallow_rate):
+            self._network.withheld += 1
             return NoAnswer()
         if happens(weather.garble_rate):
+            self._network.withheld += 1
             return _nonsense(self._document(text))
         fresh = {"status": "queued", "date_sent": None, "error_code": None}
         return JSONResponse(self._document(text) | fresh, 201)
