@@ -237,3 +237,46 @@ async def test_a_listener_is_told_when_its_connection_is_lost(db: Database, dsn:
                     pass
         await far.close()
     await db.notify("news", "nobody listens")
+
+
+async def test_a_hint_is_given_up_when_no_connection_is_free_for_it(dsn: str) -> None:
+    """Work goes before hints: whoever gives one is not held up, and hears of no error."""
+    db = await database.connect(dsn, connections=2, patience=30.0)
+    async with asyncio.timeout(20), db.transaction(), db.transaction():
+        await db.notify("news", "7")
+    await db.close()
+
+
+async def test_one_picture_shows_one_moment_when_somebody_writes_meanwhile(db: Database, dsn: str) -> None:
+    await execute(dsn, _COUNT)
+    seen: dict[bool, list[int]] = {}
+    for one_picture in (True, False):
+        async with db.transaction(one_picture=one_picture) as tx:
+            before = await tx.fetchval("select n from tally where id = 1")
+            await execute(dsn, "update tally set n = n + 1 where id = 1")
+            seen[one_picture] = [before, await tx.fetchval("select n from tally where id = 1")]
+
+    assert seen == {True: [0, 0], False: [1, 2]}
+
+
+async def test_closing_ends_in_a_while_when_a_transaction_does_not(dsn: str) -> None:
+    """A process that is told to stop must not hang on work that never ends: it is broken off, and nothing of it stays."""
+    await execute(dsn, _COUNT)
+    db = await database.connect(dsn, connections=2)
+    begun = asyncio.Event()
+
+    async def never_ends(tx: Transaction) -> None:
+        await tx.execute("update tally set n = 7 where id = 1")
+        begun.set()
+        await tx.execute("select pg_sleep(600)")
+
+    work = asyncio.create_task(db.run(never_ends))
+    await begun.wait()
+    async with asyncio.timeout(60):
+        await db.close()
+    with pytest.raises((StorageUnavailable, asyncpg.InterfaceError)):
+        await work
+
+    other = await database.connect(dsn, connections=2)
+    assert await tally(other) == [0, 0]
+    await other.close()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import timedelta
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from relay.core.errors import MigrationRefused
+from relay.core.errors import MigrationRefused, StorageUnavailable
 from relay.storage import database, migrate
 from relay.storage.database import Database
+from tests.api.database_line import line_to
 
 NAMES = [migration.name for migration in migrate.migrations()]
 
@@ -29,6 +33,8 @@ async def do(db: Database, statement: str) -> None:
 
 async def applied(db: Database) -> list[str]:
     async with db.transaction() as tx:
+        if await tx.fetchval("select to_regclass('schema_migration')") is None:
+            return []
         return [row["name"] for row in await tx.fetch("select name from schema_migration order by number")]
 
 
@@ -84,6 +90,61 @@ async def test_nothing_of_a_file_is_there_when_it_failed_halfway(empty: Database
         assert await tx.fetchval("select to_regclass('account')") is None
     await do(empty, "drop table api_key")
     assert await migrate.migrate(empty, patience=1.0) == NAMES[1:]
+
+
+async def test_the_next_one_need_not_wait_when_a_file_has_failed(empty: Database) -> None:
+    await do(empty, "create table api_key ()")
+    with pytest.raises(asyncpg.DuplicateTableError):
+        await migrate.migrate(empty)
+
+    async with empty.transaction() as tx:
+        assert await tx.fetchval("select owner is null and until < now() from migration_lease")
+    with pytest.raises(MigrationRefused, match=rf"lacks {len(NAMES) - 1} migration"):
+        await migrate.check(empty)
+
+
+async def test_every_file_is_whole_or_not_there_when_the_connection_is_lost_at_any_word(
+    empty_dsn: str, empty: Database
+) -> None:
+    """Each try dies a few words later than the one before, on its way through the files that are left."""
+    done = []
+    async with line_to(empty_dsn) as line:
+        for words in range(1, 62, 4):
+            far = await database.connect(line.dsn, connections=2, patience=0.3)
+            far.clock_offset = timedelta(minutes=2 * words)  # the lease of the one that died has run out
+            line.breaks_after = words
+            with suppress(StorageUnavailable):
+                await migrate.migrate(far, patience=1.0)
+            line.mend()
+            await far.close()
+            done.append(await applied(empty))
+    empty.clock_offset = timedelta(days=1)
+    await migrate.migrate(empty)
+
+    assert len({len(names) for names in done}) > 3
+    assert all(names == NAMES[: len(names)] for names in done)
+    assert await applied(empty) == NAMES
+    await migrate.check(empty)
+
+
+async def test_nobody_is_kept_waiting_for_ever_when_the_first_tables_cannot_be_made(empty: Database) -> None:
+    """Somebody else's type has the name of ours."""
+    await do(empty, "create type schema_migration as enum ('theirs')")
+
+    with pytest.raises(MigrationRefused, match="first tables"):
+        await migrate.migrate(empty)
+
+
+async def test_migrating_waits_for_whoever_is_at_it_and_goes_on_when_that_one_is_done(empty: Database) -> None:
+    await migrate.migrate(empty)
+    await do(empty, f"update migration_lease set owner = '{uuid4()}', until = now() + interval '1 h'")
+    waiting = asyncio.create_task(migrate.migrate(empty, patience=30.0))
+    await asyncio.wait([waiting], timeout=0.5)
+    began = waiting.done()
+    await do(empty, "update migration_lease set owner = null, until = '-infinity'")
+
+    assert not began
+    assert await waiting == []
 
 
 async def test_migrating_gives_up_when_another_process_is_at_it_for_too_long(db: Database) -> None:

@@ -22,7 +22,6 @@ import pytest
 import relay
 from relay.core.errors import BadSettings, EmbeddedServerFailed
 from relay.storage.embedded import find_binaries, start_embedded
-from relay.storage.postgres_programs import end
 
 BINARIES = find_binaries()
 REPOSITORY = Path(relay.__file__).parents[1]
@@ -192,18 +191,6 @@ def test_no_program_is_left_when_the_start_is_interrupted(
     signal.signal(signal.SIGALRM, before)
     with (tmp_path / "data" / "postgres.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def test_program_is_ended_by_force_when_it_hears_nothing_else() -> None:
-    deaf = (
-        "import signal; [signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGQUIT)]; print(); input()"
-    )
-    with subprocess.Popen([sys.executable, "-c", deaf], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        end(process, patience=timedelta(milliseconds=100))
-
-    assert process.returncode == -signal.SIGKILL
 
 
 @on_linux

@@ -1,18 +1,25 @@
-"""The rig, in a fresh database. At its end every change of state must have its event."""
+"""The rig over a slow carrier, in a fresh database. At its end every change of state must have its event."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
 from relay.storage.database import Database
 from tests.services.moves import check_moves, watch_moves
 from tests.services.rig import Rig, make_rig
+from tests.worker.at_work import SlowCarrier
 
 
 @pytest.fixture
-async def rig(db: Database) -> AsyncIterator[Rig]:
+def carrier() -> SlowCarrier:
+    return SlowCarrier()
+
+
+@pytest.fixture
+async def rig(db: Database, carrier: SlowCarrier) -> AsyncIterator[Rig]:
     await watch_moves(db)
-    yield await make_rig(db)
+    yield await make_rig(db, answers=httpx.MockTransport(carrier))
     await check_moves(db)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from uuid import UUID, uuid4
 
 import pytest
 
 from relay.storage import database
+from relay.storage import leases as rows
 from relay.storage.configuration import Configuration
 from relay.storage.database import Database
 from relay.worker.leases import Leases
@@ -20,6 +23,7 @@ from tests.services.rig import Rig
 from tests.services.waiting import until
 
 LASTING = timedelta(seconds=2)
+LONG = timedelta(seconds=20)  # no lease of this length runs out by itself while a test looks
 
 
 @pytest.fixture
@@ -154,3 +158,40 @@ async def test_nothing_is_held_when_the_database_is_away_and_all_again_when_it_i
         line.cut()
         await mine.release()
         await db.close()
+
+
+async def reach(db: Database, bucket: int) -> int | None:
+    """One owner among many tries to take a bucket; the epoch that it got."""
+    async with db.transaction() as tx:
+        return await rows.take(tx, bucket, uuid4(), LASTING)
+
+
+async def test_a_bucket_is_given_to_one_when_many_reach_for_it(db: Database) -> None:
+    """The first time there is no row yet to wait for; later all of them wait for the same one."""
+    given = []
+    for _ in range(5):
+        answers = await asyncio.gather(*(reach(db, 7) for _ in range(20)))
+        given.append([epoch for epoch in answers if epoch is not None])
+        db.clock_offset += LASTING + timedelta(seconds=1)
+
+    assert given == [[1], [2], [3], [4], [5]]
+
+
+async def test_no_bucket_is_had_by_two_under_one_epoch_when_processes_vanish(dsn: str, buckets: set[int]) -> None:
+    """All that are left take their turns at once; then the first of them says nothing more for as long as a lease."""
+    had: dict[tuple[int, int], set[UUID]] = defaultdict(set)
+    databases = [await database.connect(dsn, connections=4) for _ in range(5)]
+    processes = [leases_over(db, lasting=LONG) for db in databases]
+    for gone in range(len(processes)):
+        for _ in range(3):
+            await asyncio.gather(*(leases.turn() for leases in processes[gone:]))
+        now_held = [(lease, leases.owner) for leases in processes[gone:] for lease in leases.held()]
+        assert sorted(lease.bucket for lease, _ in now_held) == sorted(buckets)
+        for lease, owner in now_held:
+            had[lease.bucket, lease.epoch].add(owner)
+        for db in databases:
+            db.clock_offset += LONG + timedelta(seconds=1)
+    await asyncio.gather(*(db.close() for db in databases))
+
+    assert {len(owners) for owners in had.values()} == {1}
+    assert max(epoch for _, epoch in had) > 1

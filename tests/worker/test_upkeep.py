@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -99,6 +100,27 @@ async def test_a_step_comes_round_when_another_one_hangs(leases: Leases) -> None
         await until(work.seen(8))
 
     assert len(work.calls) >= 8
+
+
+async def test_missed_turns_are_not_made_up_for_when_one_took_too_long(leases: Leases) -> None:
+    """Three periods late, it is its turn once and then again a whole period later."""
+    began: list[float] = []
+    first, *_ = (lease.bucket for lease in leases.held())
+
+    async def slow_at_first(lease: Lease) -> int:
+        if lease.bucket == first:
+            began.append(time.monotonic())
+            await asyncio.sleep(0.9 if len(began) == 1 else 0)
+        return 0
+
+    async def three_turns() -> bool:
+        return len(began) >= 3
+
+    async with running(leases, Step("any", 0.3, slow_at_first)):
+        await until(three_turns, within=20)
+
+    assert began[1] - began[0] >= 0.9
+    assert began[2] - began[1] >= 0.25
 
 
 async def test_nothing_is_done_when_no_bucket_is_held(leases: Leases) -> None:
