@@ -11,28 +11,30 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 from tests.campaign import crashes, failover, scenes, selftest
+from tests.campaign.outcome import Outcome, record
 
-Scene = Callable[[Path, int, bool], Awaitable[list[str]]]
+Scene = Callable[[Path, int, bool], Coroutine[Any, Any, Outcome]]
 
 SCENES: dict[str, Scene] = {
-    "swallowed": lambda folder, seed, full: scenes.swallowed(folder, seed=seed, texts=10_000 if full else 2_000),
-    "load": lambda folder, seed, full: scenes.load(
-        folder, seed=seed, rate=300.0 if full else 150.0, seconds=600 if full else 15
+    "swallowed": lambda at, seed, full: scenes.swallowed(at, seed=seed, texts=10_000 if full else 2_000),
+    "load": lambda at, seed, full: scenes.load(
+        at, seed=seed, rate=300.0 if full else 150.0, seconds=600.0 if full else 15.0
     ),
-    "burst": lambda folder, seed, full: scenes.burst(
-        folder, seed=seed, rate=3000.0 if full else 1000.0, seconds=10 if full else 3
+    "burst": lambda at, seed, full: scenes.burst(
+        at, seed=seed, rate=3000.0 if full else 1000.0, seconds=10.0 if full else 3.0
     ),
-    "outage": lambda folder, seed, full: scenes.outage(
-        folder, seed=seed, away=60 if full else 5, queued=10_000 if full else 2_000
+    "outage": lambda at, seed, full: scenes.outage(
+        at, seed=seed, away=60.0 if full else 5.0, queued=10_000 if full else 2_000
     ),
-    "failover": lambda folder, seed, full: failover.failover(
-        folder, seed=seed, texts=6_000 if full else 1_500, rate=200.0 if full else 120.0
+    "failover": lambda at, seed, full: failover.failover(
+        at, seed=seed, texts=6_000 if full else 1_500, rate=200.0 if full else 120.0
     ),
-    "disk": lambda folder, seed, _: scenes.disk_full(folder, seed=seed),
+    "disk": lambda at, seed, _: scenes.disk_full(at, seed=seed),
 }
 
 
@@ -45,30 +47,43 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=150.0, help="texts a second")
     parser.add_argument("--selftest", action="store_true", help="plant bugs; each must be caught")
     parser.add_argument("--bug", help="with --selftest: only this one")
-    parser.add_argument("--scene", choices=[*SCENES, "all"], help="one question instead of the campaign")
+    parser.add_argument("--scene", nargs="+", choices=[*SCENES, "all"], default=[], help="instead of the campaign")
     parser.add_argument("--full", action="store_true", help="as long as the promises say")
+    parser.add_argument("--record", action="store_true", help="write what is seen into docs/reliability.md")
     parser.add_argument("--keep", type=Path, help="a folder for histories and logs")
     chosen = parser.parse_args()
     seed = chosen.seed or int(time.time())
     with tempfile.TemporaryDirectory(prefix="campaign-") as temporary:
-        wrong = asyncio.run(_play(chosen, (chosen.keep or Path(temporary)) / f"seed-{seed}", seed))
-    sys.exit(1 if wrong else 0)
+        place = (chosen.keep or Path(temporary)) / f"seed-{seed}"
+        wrong = [asyncio.run(_play(name, make, chosen)) for name, make in _runs(chosen, place, seed)]
+    sys.exit(1 if any(wrong) else 0)
 
 
-async def _play(chosen: argparse.Namespace, folder: Path, seed: int) -> list[str]:
+def _runs(chosen: argparse.Namespace, place: Path, seed: int) -> Iterator[tuple[str, Coroutine[Any, Any, Outcome]]]:
     if chosen.selftest:
-        return await selftest.selftest(folder, seed=seed, only=chosen.bug)
+        yield "selftest", selftest.selftest(place, seed=seed, only=chosen.bug)
+        return
+    for name in SCENES if "all" in chosen.scene else chosen.scene:
+        yield name, SCENES[name](place / name, seed, chosen.full)
     if not chosen.scene:
-        return await crashes.campaign(
-            folder, seed=seed, texts=chosen.texts, kills=chosen.kills, within=chosen.within, rate=chosen.rate
-        )
-    wrong: list[str] = []
-    for name in SCENES if chosen.scene == "all" else [chosen.scene]:
-        print(f"{name}:", flush=True)
-        wrong += await SCENES[name](folder / name, seed, chosen.full)
-    for line in wrong:
+        texts, kills, within = chosen.texts, chosen.kills, chosen.within
+        if chosen.full:
+            texts, kills, within = 1_000_000, 1_000, 4 * 3600.0
+        name = "crashes, long" if kills >= 1_000 else "crashes"
+        yield name, crashes.campaign(place, seed=seed, texts=texts, kills=kills, within=within, rate=chosen.rate)
+
+
+async def _play(name: str, run: Coroutine[Any, Any, Outcome], chosen: argparse.Namespace) -> bool:
+    """Returns whether anything was wrong."""
+    began = time.monotonic()
+    print(f"{name}:", flush=True)
+    outcome = await run
+    print(f"  {outcome.figures} [{time.monotonic() - began:.0f} s]")
+    for line in outcome.wrong:
         print(f"  WRONG {line}")
-    return wrong
+    if chosen.record:
+        record(name, outcome)
+    return bool(outcome.wrong)
 
 
 main()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.campaign.campaign import NOTICES, Plan, Run, running, talk
-from tests.campaign.checker import PROMISES, judge
+from tests.campaign.checker import judge
 from tests.campaign.crowd import Manners
+from tests.campaign.outcome import Outcome
 from tests.campaign.trouble import DEEDS, Keeper, Trouble
 
 
-async def campaign(folder: Path, *, seed: int, texts: int, kills: int, within: float, rate: float) -> list[str]:
-    """Run it and tell what happened; returns what was wrong."""
+async def campaign(folder: Path, *, seed: int, texts: int, kills: int, within: float, rate: float) -> Outcome:
+    """Run it and tell what happened."""
     async with running(Plan(seed, texts, within, manners=Manners(rate=rate)), folder) as run:
         trouble = Trouble(Keeper(run))
         await trouble.keeper.begin()
@@ -26,8 +27,14 @@ async def campaign(folder: Path, *, seed: int, texts: int, kills: int, within: f
         if not is_settled:
             wrong.append("texts were still under way a minute after the last fault")
         wrong += [f"{place} ended with {code}" for place, code in codes.items() if code != 0]
-        _tell(run, trouble, wrong)
-        return wrong
+        _tell(run, trouble)
+        if wrong:
+            print(f"  again: python -m tests.campaign --seed {seed} --texts {texts} --kills {kills}")
+        return Outcome(
+            f"{run.crowd.acked} texts and {trouble.keeper.kills} kills in {run.seconds['talking']:.0f} s,"
+            f" {len(trouble.done)} kinds of fault, {len(trouble.keeper.struck)} places to die",
+            wrong,
+        )
 
 
 def _judge(run: Run, trouble: Trouble, *, texts: int, kills: int) -> list[str]:
@@ -47,12 +54,12 @@ def _judge(run: Run, trouble: Trouble, *, texts: int, kills: int) -> list[str]:
     return wrong
 
 
-def _tell(run: Run, trouble: Trouble, wrong: list[str]) -> None:
+def _tell(run: Run, trouble: Trouble) -> None:
     history, keeper = run.history, trouble.keeper
     states: dict[str, int] = {}
     for message in history.messages:
         states[message.state] = states.get(message.state, 0) + 1
-    print(f"seed {run.plan.seed}: {run.crowd.acked} texts acknowledged in {run.seconds['talking']:.0f} s")
+    print(f"  seed {run.plan.seed}")
     print(f"  {len(history.opened)} sessions, {len(history.ledger)} sends accepted by the carrier")
     print(f"  messages: {', '.join(f'{n} {state}' for state, n in sorted(states.items()))}")
     print(
@@ -60,8 +67,3 @@ def _tell(run: Run, trouble: Trouble, wrong: list[str]) -> None:
     )
     print(f"  {keeper.kills} kills: {', '.join(f'{point} x {n}' for point, n in sorted(keeper.struck.items()))}")
     print(f"  faults: {', '.join(f'{deed} x {n}' for deed, n in sorted(trouble.done.items()))}")
-    print(f"  {len(PROMISES)} promises checked, {len(wrong)} complaints")
-    for line in wrong:
-        print(f"  WRONG {line}")
-    if wrong:
-        print(f"  again: python -m tests.campaign --seed {run.plan.seed} --texts {run.plan.texts}")

@@ -16,13 +16,14 @@ from tests.campaign.campaign import NOTICES, Plan, Run, running, talk
 from tests.campaign.checker import judge
 from tests.campaign.crowd import Manners
 from tests.campaign.history import NEVER
+from tests.campaign.outcome import Outcome
 from tests.campaign.trouble import Keeper
 from tests.campaign.world import SERVER, World, binaries
 
 PLACES = ("api 1", "api 2")
 
 
-async def failover(folder: Path, *, seed: int, texts: int, rate: float) -> list[str]:
+async def failover(folder: Path, *, seed: int, texts: int, rate: float) -> Outcome:
     """Kill the primary under load and promote the replica. No acknowledged text may be lost."""
     plan = Plan(seed, texts, 120.0, manners=Manners(rate=rate, stops=0.05))
     lost_at: list[float] = []
@@ -46,11 +47,12 @@ async def failover(folder: Path, *, seed: int, texts: int, rate: float) -> list[
         broken = judge(run.history, notices=NOTICES)
         after = [said.acked for said in run.history.said if lost_at and lost_at[0] < said.acked < NEVER]
         before = [said.acked for said in run.history.said if lost_at and said.acked <= lost_at[0]]
-    print(
-        f"  {run.crowd.acked} texts acknowledged, {len(before)} of them before the primary was lost;"
-        f" the next one {min(after) - max(before):.1f} s later; answered {dict(run.crowd.answers)}"
+    wrong = [f"failover: {promise} broken {len(found)} times, such as: {found[0]}" for promise, found in broken.items()]
+    figures = (
+        f"{run.crowd.acked} texts acknowledged, {len(before)} of them before the primary was lost;"
+        f" the next one {min(after) - max(before):.1f} s later"
     )
-    return [f"failover: {promise} broken {len(found)} times, such as: {found[0]}" for promise, found in broken.items()]
+    return Outcome(figures, wrong)
 
 
 def _watched(keeper: Keeper, trouble):  # type: ignore[no-untyped-def]  # a Trouble in, a Trouble out

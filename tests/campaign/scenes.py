@@ -16,15 +16,17 @@ from tests.campaign.campaign import NOTICES, Plan, Run, running, talk
 from tests.campaign.checker import judge
 from tests.campaign.crowd import Crowd, Manners
 from tests.campaign.history import NEVER, Said
+from tests.campaign.outcome import Outcome
 from tests.campaign.trouble import Keeper
 from tests.campaign.world import PEOPLE, Shape
 
 PLACES = ("api 1", "api 2")
 
 
-async def swallowed(folder: Path, *, seed: int, texts: int) -> list[str]:
+async def swallowed(folder: Path, *, seed: int, texts: int) -> Outcome:
     """Of every hundred sends that the carrier accepts, five are never answered; with receipts and without."""
     wrong: list[str] = []
+    shown: list[str] = []
     for policy in OnAmbiguous:
         for receipts in (True, False):
             name = f"{policy}, receipts {'on' if receipts else 'off'}"
@@ -40,15 +42,14 @@ async def swallowed(folder: Path, *, seed: int, texts: int) -> list[str]:
                 states = [message.state for message in run.history.messages]
             if withheld == 0 or (doubled == 0 and policy == "resend" and not receipts):
                 wrong.append(f"{name}: {withheld} answers swallowed, {doubled} doubled: this run shows nothing")
-            print(
-                f"  {name}: {run.crowd.acked} texts, {withheld} answers swallowed, {doubled} doubled,"
-                f" {states.count('parked')} parked",
-                flush=True,
+            shown.append(
+                f"{name}: {run.crowd.acked} texts, {withheld} answers swallowed, {doubled} doubled,"
+                f" {states.count('parked')} parked"
             )
-    return wrong
+    return Outcome("; ".join(shown), wrong)
 
 
-async def load(folder: Path, *, seed: int, rate: float, seconds: float) -> list[str]:
+async def load(folder: Path, *, seed: int, rate: float, seconds: float) -> Outcome:
     """A steady load over 1,000 numbers in 64 pools, everybody's pace kept."""
     shape = Shape(pools=64, numbers=16, rate=5.0)
     manners = Manners(talkers=240, rate=rate, stops=0.02)
@@ -59,15 +60,15 @@ async def load(folder: Path, *, seed: int, rate: float, seconds: float) -> list[
         left = {entry.text: entry.at for entry in run.history.ledger}
         relayed = [left[said.text] - said.asked for said in run.history.said if said.text in left]
         talked = run.seconds["talking"]
-    print(f"  {run.crowd.acked} texts in {talked:.0f} s: {run.crowd.acked / talked:.0f}/s of {rate:.0f}/s wanted")
-    print(
-        f"  acknowledged p50 {_ms(took, 0.5)}, p99 {_ms(took, 0.99)}; relayed p50 {_ms(relayed, 0.5)}, p99 {_ms(relayed, 0.99)}"
+    figures = (
+        f"{run.crowd.acked} texts in {talked:.0f} s, {run.crowd.acked / talked:.0f}/s;"
+        f" acknowledged p50 {_ms(took, 0.5)}, p99 {_ms(took, 0.99)};"
+        f" relayed p50 {_ms(relayed, 0.5)}, p99 {_ms(relayed, 0.99)}; {_answers(run)}"
     )
-    print(f"  webhooks answered {dict(run.crowd.answers)}")
-    return wrong
+    return Outcome(figures, wrong)
 
 
-async def burst(folder: Path, *, seed: int, rate: float, seconds: float) -> list[str]:
+async def burst(folder: Path, *, seed: int, rate: float, seconds: float) -> Outcome:
     """Far more than can be sent, for a while: everything is stored or answered 503, and all of it leaves in the end."""
     shape = Shape(pools=16, numbers=60, rate=20.0)
     plan = Plan(seed, 0, seconds, shape=shape, manners=Manners(talkers=0), settle_within=600.0)
@@ -85,14 +86,14 @@ async def burst(folder: Path, *, seed: int, rate: float, seconds: float) -> list
         stored = time.monotonic() - began
         wrong = await _ended(run, keeper, "burst")
         drained = run.seconds["settling"]
-    print(
-        f"  {len(saying)} texts offered in {offered:.1f} s ({len(saying) / offered:.0f}/s), all stored after {stored:.1f} s,"
-        f" gone {drained:.1f} s later; answered {dict(run.crowd.answers)}"
+    figures = (
+        f"{len(saying)} texts offered in {offered:.1f} s ({len(saying) / offered:.0f}/s), all stored after {stored:.1f} s,"
+        f" gone {drained:.1f} s later; {_answers(run)}"
     )
-    return wrong
+    return Outcome(figures, wrong)
 
 
-async def outage(folder: Path, *, seed: int, away: float, queued: int) -> list[str]:
+async def outage(folder: Path, *, seed: int, away: float, queued: int) -> Outcome:
     """Texts pile up while nobody sends, PostgreSQL goes away and comes back: how soon is it all right again?"""
     shape = Shape(pools=8, numbers=60, rate=50.0)
     plan = Plan(seed, queued, 120.0, shape=shape, manners=Manners(talkers=0), settle_within=120.0)
@@ -118,23 +119,21 @@ async def outage(folder: Path, *, seed: int, away: float, queued: int) -> list[s
         began = time.monotonic()
         wrong = await _ended(run, Keeper(run, ("api 1", "worker 1"), crash=False), "outage")
         drained = time.monotonic() - began
-    print(
-        f"  away {away:.0f} s: first 2xx {first:.1f} s after its return; {queued} queued texts gone {drained:.1f} s after that"
-    )
     if first > 10 or drained > 60:
         wrong.append(f"outage: first 2xx after {first:.1f} s, drained after {drained:.1f} s")
-    return wrong
+    figures = (
+        f"away {away:.0f} s: first 2xx {first:.1f} s after its return; {queued} queued texts gone {drained:.1f} s later"
+    )
+    return Outcome(figures, wrong)
 
 
-async def disk_full(folder: Path, *, seed: int) -> list[str]:
+async def disk_full(folder: Path, *, seed: int) -> Outcome:
     """PostgreSQL's disk is full for a while: what cannot be stored is not acknowledged, and nothing that was is lost."""
     if os.geteuid() != 0:
-        print("SKIPPED disk full: only root can make a small disk")
-        return []
+        return _skipped("only root can make a small disk")
     disk = _made(folder / "world")
     if await _ran("mount", "-t", "tmpfs", "-o", "size=280m,mode=711", "tmpfs", str(disk)) != 0:
-        print("SKIPPED disk full: mounting is not allowed here")
-        return []
+        return _skipped("mounting is not allowed here")
     try:
         return await _fill_disk(disk, seed)
     finally:
@@ -151,7 +150,7 @@ async def _ran(*command: str) -> int:
     return await process.wait()
 
 
-async def _fill_disk(disk: Path, seed: int) -> list[str]:
+async def _fill_disk(disk: Path, seed: int) -> Outcome:
     plan = Plan(seed, 1500, 60.0, manners=Manners(rate=100.0, stops=0.0))
     async with running(plan, disk) as run:
         keeper = Keeper(run, PLACES, crash=False, skews=("0",))
@@ -172,10 +171,14 @@ async def _fill_disk(disk: Path, seed: int) -> list[str]:
 
         await talk(run, fill, enough=lambda: run.crowd.acked >= plan.texts, calm=keeper.all_ready)
         wrong = _complaints(run, "disk full")
-    print(f"  disk full: {run.crowd.acked} texts acknowledged, webhooks answered {dict(run.crowd.answers)}")
     if not run.crowd.answers[503]:
         wrong.append("disk full: it never was, nothing was answered 503")
-    return wrong
+    return Outcome(f"{run.crowd.acked} texts acknowledged, full for 5 s; {_answers(run)}", wrong)
+
+
+def _skipped(why: str) -> Outcome:
+    print(f"SKIPPED [1] campaign, full disk: {why}")
+    return Outcome(f"skipped: {why}")
 
 
 async def _keep_postgres_up(run: Run) -> None:
@@ -234,6 +237,11 @@ def _complaints(run: Run, name: str) -> list[str]:
     wrong = [f"{name}: {promise} broken {len(found)} times, such as: {found[0]}" for promise, found in broken.items()]
     unknown = set(run.crowd.answers) - {0, 204, 503}
     return wrong + ([f"{name}: webhooks were answered {unknown}"] if unknown else [])
+
+
+def _answers(run: Run) -> str:
+    """How webhooks were answered; 0 stands for no answer at all."""
+    return "webhooks answered " + ", ".join(f"{status} x {n}" for status, n in sorted(run.crowd.answers.items()))
 
 
 def _doubled(run: Run) -> int:

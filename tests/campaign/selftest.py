@@ -12,6 +12,7 @@ from relay.core.model import OnAmbiguous
 from tests.campaign.campaign import NOTICES, Plan, Run, running, talk
 from tests.campaign.checker import judge
 from tests.campaign.crowd import Manners
+from tests.campaign.outcome import Outcome
 from tests.campaign.planted import BUGS, Bug
 from tests.campaign.trouble import Keeper
 from tests.campaign.world import Shape
@@ -20,8 +21,8 @@ PLACES = ("api 1", "api 2")
 _SECONDS = 6.0
 
 
-async def selftest(folder: Path, *, seed: int, only: str | None = None) -> list[str]:
-    """Plant every bug (or one); returns those that were not caught. Without any bug nothing may be caught."""
+async def selftest(folder: Path, *, seed: int, only: str | None = None) -> Outcome:
+    """Plant every bug, or one. Without any bug nothing may be caught."""
     missed: list[str] = []
     two_at_once = asyncio.Semaphore(2)
 
@@ -38,8 +39,9 @@ async def selftest(folder: Path, *, seed: int, only: str | None = None) -> list[
     cases: dict[str, Bug | None] = {"(no bug)": None, **BUGS}
     chosen = [(n, name, bug) for n, (name, bug) in enumerate(cases.items()) if only in (None, name)]
     await asyncio.gather(*(look(*case) for case in chosen))
-    print(f"{len(chosen) - len(missed)} of {len(chosen)} as they should be")
-    return missed
+    bugs = sum(bug is not None for _, _, bug in chosen)
+    figures = f"{bugs - len([name for name in missed if name in BUGS])} of {bugs} planted bugs caught"
+    return Outcome(figures, [f"not caught: {name}" for name in missed])
 
 
 async def _caught(folder: Path, seed: int, name: str, bug: Bug | None) -> dict[str, list[str]]:

@@ -1,0 +1,168 @@
+"""What a run has shown, and the page that tells it: ``docs/reliability.md`` is made from the last outcome of each run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = ROOT / "docs" / "reliability.json"
+PAGE = ROOT / "docs" / "reliability.md"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """``figures`` in one line; ``wrong`` is empty when every promise held."""
+
+    figures: str
+    wrong: list[str] = field(default_factory=list)
+
+
+def record(name: str, outcome: Outcome) -> None:
+    """Keep an outcome with its date and commit, and write the page anew. What was wrong is kept as well."""
+    known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    known[name] = {
+        "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": _commit(),
+        "figures": outcome.figures,
+        "wrong": outcome.wrong,
+    }
+    RECORD.write_text(json.dumps(known, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    PAGE.write_text(page(known))
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def page(known: dict[str, dict[str, Any]]) -> str:
+    """The page for these outcomes."""
+    rows = [f"| {promise} | {kept} | `{checks}` |" for promise, kept, checks in PROMISES]
+    runs = [_row(name, command, known.get(name)) for name, command in RUNS.items()]
+    return _TEXT.format(promises="\n".join(rows), runs="\n".join(runs))
+
+
+def _row(name: str, command: str, known: dict[str, Any] | None) -> str:
+    if known is None:
+        return f"| {name} | `{command}` | not run yet | |"
+    wrong = known["wrong"]
+    held = "every promise held" if not wrong else f"**{len(wrong)} complaints**: {'; '.join(wrong)}"
+    return f"| {name} | `{command}` | {known['figures']}; {held} | {known['at']}, {known['commit']} |"
+
+
+PROMISES = (
+    (
+        "I1: a text that was answered 2xx is never lost",
+        "one transaction holds the provider's id, the message, its sealed text and its event; 2xx comes after the commit",
+        "checker.i1, cut",
+    ),
+    ("I2: every text ends, or is parked with a deadline", "upkeep in every bucket", "checker.i2"),
+    (
+        "I3: no second send while the first may have been accepted",
+        "the attempt is committed before the socket is touched; leases fence; nothing is sent again on a guess",
+        "checker.i3",
+    ),
+    (
+        "I4: to the other participant of the session that was open, from the number that this person knows",
+        "decided once, under lock, when the text arrives; sealed values open in their own row only",
+        "checker.i4",
+    ),
+    (
+        "I5: no phone and no text where it must not be",
+        "sealed at once; logs let declared fields through only",
+        "checker.i5",
+    ),
+    ("I6: order within a leg", "only the head of a leg may leave", "checker.i6"),
+    ("I7: nothing begins after a close was acknowledged", "the guarded door locks the session's row", "checker.i7"),
+    ("I8: a number and a person belong to one open session", "primary key", "checker.i8"),
+    ("I9: a cooling binding goes to the same two people only", "the statement that takes it", "checker.i9"),
+    ("I10: late texts go nowhere; automatic answers at most once a day", "routing; one row per answer", "checker.i10"),
+    ("I11: copies of a webhook are one message", "the provider's id, as a keyed hash, is a primary key", "checker.i11"),
+    (
+        "I12: receipts are matched and only move forward",
+        "a token of ours in the address; legal moves in SQL",
+        "checker.i12",
+    ),
+    ("I13: one event for each change of state", "written by the statement that changes it", "checker.i13"),
+    (
+        "I14: nothing begins after STOP was acknowledged",
+        "the person's row, locked by open, ingest and door",
+        "checker.i14",
+    ),
+    ("I15: only the database's clock counts", "one time per transaction; processes ten minutes wrong", "checker.i15"),
+)
+
+RUNS = {
+    "crashes": "python -m tests.campaign",
+    "crashes, long": "python -m tests.campaign --full",
+    "selftest": "python -m tests.campaign --selftest",
+    "cut": "python -m tests.campaign --scene cut",
+    "swallowed": "python -m tests.campaign --scene swallowed",
+    "load": "python -m tests.campaign --scene load",
+    "burst": "python -m tests.campaign --scene burst",
+    "outage": "python -m tests.campaign --scene outage",
+    "failover": "python -m tests.campaign --scene failover",
+    "disk": "python -m tests.campaign --scene disk",
+}
+
+_TEXT = """# Reliability
+
+What Relay promises, how it is kept, and what the last runs against it have shown. This page is written by the campaign
+(`python -m tests.campaign ... --record`); a test holds it and its figures together.
+
+> If we answered 2xx to the carrier, the text is durable. It ends **accepted** by the carrier, **refused** or **expired** (with a
+> reason), or it stands **parked** (with a reason and a button) for you to see. We never start a second send while the first may
+> have been accepted, unless you chose to prefer duplicates. It never goes to anybody but the other person of the session that
+> was open when it arrived.
+
+## The promises
+
+| promise | how it is kept | checked by |
+|---|---|---|
+{promises}
+
+The checks read what can be seen from outside: what people said and when it was acknowledged, what the marketplace asked for
+and was told, the carrier's own ledger, and every message as the API shows it in the end. Only I13 asks the database, because
+no API shows events yet. `tests/campaign/checker.py` has one function for each.
+
+## The runs
+
+Real processes: PostgreSQL of its own, the simulated carrier, two `relay serve` and one `relay worker` behind one port, their
+wall clocks ten minutes apart. Everything is started again as soon as it has died. `--full` makes a run as long as its goal says.
+
+| run | command | last seen | when, commit |
+|---|---|---|---|
+{runs}
+
+- **crashes**: processes are killed at 28 named points (`tests/campaign/child.py`) and at random, stopped for longer than
+  their leases last, stalled, ended in order; PostgreSQL is killed, stopped at once and away for seconds, drops all
+  connections, has its tables locked; migrations run; webhooks come fifty times at once or forged; the carrier swallows
+  and garbles answers, is slow, throttles, fails, doubles, reorders and drops receipts, lists nothing. Each at least once.
+- **selftest**: seventeen bugs are planted, one by one; each must be caught by a promise that it breaks, and a run without any
+  must be clean.
+- **cut**: the connection to PostgreSQL breaks in front of every single protocol message of a scenario, once for a process
+  that lives on and once for one that is gone.
+- **swallowed**: five in a hundred accepted sends are never answered, with and without receipts, under both policies.
+- **load**, **burst**: more texts than usual, over 1,000 numbers with their pace kept.
+- **outage**: texts wait, PostgreSQL dies, comes back, and the queue has to go.
+- **failover**: the primary is lost under load and its synchronous replica promoted.
+- **disk**: PostgreSQL's disk is full for five seconds.
+
+## Named limits
+
+- A carrier that gives up calling us before we are back has not been answered, and its text is not with us. Twilio calls twice
+  by default: raise its retry count.
+- A process that is stopped after it has looked at its lease for the last time and before its first byte can write that byte
+  late. Between the two lies no wait of ours.
+- Receipts are not repeated by Twilio: one that comes while nobody listens is lost, and the message stays `accepted`.
+- A sender's number can be spoofed where the phone network lets it be.
+- With `on_ambiguous: resend` a text may arrive twice, and later than one that was written after it: that is what was asked for.
+- `synchronous_standby_names` decides whether a failover can forget: without it the replica may lack the last commits.
+"""
