@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -63,23 +64,25 @@ class Numbers:
 
     async def read(self, account: Account, number_id: UUID) -> NumberView:
         """Raises NotFound for unknown and for foreign ids alike."""
-        found = [view for view in await self.listed(account) if view.number.id == number_id]
-        if not found:
+        directory = await self.configuration.refreshed()
+        number = directory.numbers.get(number_id)
+        if number is None or number.account_id != account.id:
             raise NotFound
-        return found[0]
+        return (await self._views(directory.pools[number.pool_id], [number]))[0]
 
     async def listed(self, account: Account) -> list[NumberView]:
         """All numbers of an account, newest first."""
         directory = await self.configuration.refreshed()
         views: list[NumberView] = []
         for pool in directory.pools_of(account.id):
-            rented = directory.numbers_by_pool[pool.id]
-            async with self.database.transaction() as tx:
-                states = await numbers.states(tx, pool.bucket)
-                used = await numbers.in_use(tx, pool.bucket, [n.id for n in rented])
-            for n in rented:
-                views.append(NumberView(n, pool.name, states.get(n.id, NumberState.DRAINING), used.get(n.id, 0)))
+            views += await self._views(pool, directory.numbers_by_pool[pool.id])
         return sorted(views, key=lambda v: v.number.id, reverse=True)
+
+    async def _views(self, pool: Pool, rented: Sequence[Number]) -> list[NumberView]:
+        async with self.database.transaction() as tx:
+            states = await numbers.states(tx, pool.bucket)
+            used = await numbers.in_use(tx, pool.bucket, [n.id for n in rented])
+        return [NumberView(n, pool.name, states.get(n.id, NumberState.DRAINING), used.get(n.id, 0)) for n in rented]
 
     async def change(
         self, account: Account, number_id: UUID, *, state: NumberState | None = None, rate: float | None = None
