@@ -141,6 +141,9 @@ async def _messages(run: Run, session: str) -> list[dict[str, Any]]:
         headers = {"authorization": f"Bearer {run.world.key}"}
         async with run.crowd.http.get(run.world.url + path, headers=headers) as answer:
             page = await answer.json()
+        if answer.status == 404:
+            run.history.forgotten.append(session)
+            return found
         if answer.status != 200:
             raise AssertionError(f"messages of a session were answered {answer.status}")
         found += page["data"]

@@ -74,6 +74,8 @@ Check = Callable[[Facts], Iterator[str]]
 
 
 def i1_nothing_acknowledged_is_lost(facts: Facts) -> Iterator[str]:
+    for session in facts.history.forgotten:
+        yield f"{session} was opened, and is unknown now"
     for place, said in facts.by_sender.items():
         acked, stored = sum(one.acked < NEVER for one in said), len(facts.messages[place])
         if stored < acked:

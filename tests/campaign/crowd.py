@@ -146,6 +146,9 @@ class Crowd:
     async def close(self, opened: Opened) -> None:
         opened.close_asked = time.time()
         status, answer = await self._call(f"/v1/sessions/{opened.session}/close", {})
+        if status == 404:
+            self.history.forgotten.append(opened.session)
+            return
         if status != 200:
             raise AssertionError(f"a close was answered {status}")
         opened.closed, opened.in_flight = time.time(), answer["in_flight"]

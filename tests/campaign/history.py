@@ -81,7 +81,8 @@ class Deed:
 
 @dataclass(slots=True)
 class History:
-    """``leaks``: where something was found that must not be there. ``swallowed``: answers that the carrier withheld."""
+    """``leaks``: where something was found that must not be there. ``forgotten``: sessions that were opened and are unknown
+    now. ``swallowed``: answers that the carrier withheld."""
 
     policy: str = "park"
     may_reorder: bool = False  #: duplicates that the account asked for may come late
@@ -92,6 +93,7 @@ class History:
     messages: list[Message] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         with path.open("w") as file:
@@ -108,7 +110,15 @@ class History:
                 yield {"field": each.name, "item": one if isinstance(one, str) else asdict(one)}
 
 
-_KINDS = {"said": Said, "opened": Opened, "ledger": Entry, "messages": Message, "deeds": Deed, "leaks": str}
+_KINDS = {
+    "said": Said,
+    "opened": Opened,
+    "ledger": Entry,
+    "messages": Message,
+    "deeds": Deed,
+    "leaks": str,
+    "forgotten": str,
+}
 
 
 def read(path: Path) -> History:

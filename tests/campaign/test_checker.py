@@ -52,6 +52,10 @@ def lost_on_its_way(h: History) -> None:
     del h.ledger[1]
 
 
+def session_forgotten(h: History) -> None:
+    h.forgotten.append("ses_1")
+
+
 def still_waiting(h: History) -> None:
     h.messages[3].state = "queued"
 
@@ -138,6 +142,7 @@ def refused_before_its_time(h: History) -> None:
 BREAKS: list[tuple[str, Callable[[History], None]]] = [
     ("I1", lost_from_store),
     ("I1", lost_on_its_way),
+    ("I1", session_forgotten),
     ("I2", still_waiting),
     ("I3", doubled),
     ("I3", accepted_by_nobody),
@@ -205,7 +210,7 @@ def test_duplicates_are_allowed_up_to_what_was_swallowed_when_the_account_prefer
 
 def test_a_history_is_the_same_when_it_was_written_and_read(tmp_path: Path) -> None:
     history = calm()
-    history.leaks = ["somewhere"]
+    history.leaks, history.forgotten = ["somewhere"], ["ses_2"]
     history.write(tmp_path / "history.jsonl")
 
     assert read(tmp_path / "history.jsonl") == history

@@ -28,7 +28,7 @@ from tests.campaign.history import Deed
 
 PLACES = ("api 1", "api 2", "worker 1")
 SKEWS = ("0", "600", "-600")
-_AWAY = "relay: the database does not answer"
+_AWAY = ("relay: the database does not answer", "relay: The database cannot be reached")
 _LEASE_AND_MORE = 3.0  # seconds: a process that is stopped for so long has lost its leases
 
 
@@ -104,8 +104,8 @@ class Keeper:
             self.kills += 1
             self.struck[point or "at random"] += 1
             self.run.history.deeds.append(Deed(time.time(), f"{place} killed: {point or 'at random'}"))
-        elif code == 1 and _AWAY in child.log.read_text(errors="replace"):
-            return  # it was started while PostgreSQL was away, and said so
+        elif code == 1 and _could_not_start(child.log.read_text(errors="replace")):
+            return
         elif child.process.pid not in self._expected or code != 0:
             self.ended_badly.append(f"{place} ended with {code}: {child.log.read_text(errors='replace')[-600:]}")
 
@@ -154,6 +154,11 @@ class Trouble:
             world.start(place, extra=keeper.extra)
         for place in keeper.places:
             await world.ready(place)
+
+
+def _could_not_start(log: str) -> bool:
+    """It was started while PostgreSQL was away, and said so."""
+    return '"ready"' not in log and any(words in log for words in _AWAY)
 
 
 def _anybody(run: Run) -> str:

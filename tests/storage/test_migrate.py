@@ -132,7 +132,8 @@ async def test_nobody_is_kept_waiting_for_ever_when_the_first_tables_cannot_be_m
     await do(empty, "create type schema_migration as enum ('theirs')")
 
     with pytest.raises(MigrationRefused, match="first tables"):
-        await migrate.migrate(empty)
+        async with asyncio.timeout(30):
+            await migrate.migrate(empty)
 
 
 async def test_migrating_waits_for_whoever_is_at_it_and_goes_on_when_that_one_is_done(empty: Database) -> None:
