@@ -253,6 +253,8 @@ def _talkative_log() -> None:
 #: A process stops between the door and the socket, for so long that another one has given the send up and begun anew.
 _OVERTAKEN = {
     "policy": "resend",
+    "pools": 6,
+    "turns": 60,  # its session has to be open still
     "pause": "door, committed",
     "pause_for": 7.0,
     "seconds": 11.0,
@@ -270,7 +272,7 @@ BUGS: dict[str, Bug] = {
     "sent again because it was not found": Bug(
         _resend, ("I3",), {"weather": {"swallow_rate": 0.3, "drop_receipts": True, "unlisted": True}}
     ),
-    "a cooling binding is given away": Bug(_warm_bindings, ("I9",)),
+    "a cooling binding is given away": Bug(_warm_bindings, ("I9",), {"pools": 1, "turns": 4}),
     "order within a leg ignored": Bug(_any_order, ("I6",), {"weather": {"throttle_rate": 0.3}}),
     "an early receipt is lost": Bug(_only_after_the_mark, ("I12",), {"weather": {"latency_ms": 60}}),
     "marked before it was sent": Bug(_mark_first, ("I3", "I1"), {"weather": {"throttle_rate": 0.3}}),

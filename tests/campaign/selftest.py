@@ -48,9 +48,14 @@ async def _caught(folder: Path, seed: int, name: str, bug: Bug | None) -> dict[s
     """What the checker says about a short run with this bug, in the trouble in which it shows."""
     trouble: Mapping[str, Any] = bug.trouble if bug else {"kills": 2}
     shape = Shape(
-        pools=2, numbers=12, rate=trouble.get("rate", 50.0), policy=OnAmbiguous(trouble.get("policy", "park"))
+        pools=trouble.get("pools", 2),
+        numbers=12,
+        rate=trouble.get("rate", 50.0),
+        policy=OnAmbiguous(trouble.get("policy", "park")),
     )
-    manners = Manners(talkers=20, turns=10, stops=0.3, copies=0.1, rate=trouble.get("texts", 100.0))
+    manners = Manners(
+        talkers=20, turns=trouble.get("turns", 10), stops=0.3, copies=0.1, rate=trouble.get("texts", 100.0)
+    )
     seconds = trouble.get("seconds", _SECONDS)
     plan = Plan(seed, 10_000, seconds, shape=shape, manners=manners, settle_within=8.0)
     async with running(plan, folder) as run:

@@ -89,7 +89,7 @@ class Keeper:
     def _start(self, place: str, skew: str) -> None:
         extra = {"CAMPAIGN_SKEW": skew, **self.extra}
         if self.pauses_at and place == self.places[0]:
-            extra["CAMPAIGN_PAUSE"] = f"{self.pauses_at}:{self.run.chance.randrange(40, 120)}"
+            extra["CAMPAIGN_PAUSE"] = f"{self.pauses_at}:{self.run.chance.randrange(10, 30)}"
         if self.crash:
             # Few points are reached often; those that are reached seldom strike the first time.
             point = next(self._points)
