@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import ahocorasick
 import asyncpg
@@ -83,10 +82,6 @@ class Canary:
     def finds(self, hay: str) -> list[str]:
         """What of it stands in this."""
         return sorted({what for _, what in self._automaton.iter(hay)})
-
-    def finds_in_file(self, path: Path) -> list[str]:
-        """The same for a file's bytes."""
-        return self.finds(path.read_bytes().decode("latin-1"))
 
 
 async def dump_of(url: str) -> str:

@@ -18,6 +18,9 @@ from typing import Any
 from tests.campaign import crashes, failover, scenes, selftest
 from tests.campaign.outcome import Outcome, record
 
+#: 1,000,000 texts and 1,000 kills, in parts that one machine's memory can hold: texts, kills, seconds.
+_PARTS, _PART = 10, (100_000, 100, 3600.0)
+
 Scene = Callable[[Path, int, bool], Coroutine[Any, Any, Outcome]]
 
 SCENES: dict[str, Scene] = {
@@ -65,12 +68,18 @@ def _runs(chosen: argparse.Namespace, place: Path, seed: int) -> Iterator[tuple[
         return
     for name in SCENES if "all" in chosen.scene else chosen.scene:
         yield name, SCENES[name](place / name, seed, chosen.full)
-    if not chosen.scene:
-        texts, kills, within = chosen.texts, chosen.kills, chosen.within
-        if chosen.full:
-            texts, kills, within = 1_000_000, 1_000, 4 * 3600.0
-        name = "crashes, long" if kills >= 1_000 else "crashes"
-        yield name, crashes.campaign(place, seed=seed, texts=texts, kills=kills, within=within, rate=chosen.rate)
+    if chosen.full and not chosen.scene:
+        for part in range(_PARTS):
+            yield "crashes, long", _crashes(chosen, place / f"part-{part}", seed + part, _PART)
+    elif not chosen.scene:
+        yield "crashes", _crashes(chosen, place, seed, (chosen.texts, chosen.kills, chosen.within))
+
+
+def _crashes(
+    chosen: argparse.Namespace, place: Path, seed: int, goal: tuple[int, int, float]
+) -> Coroutine[Any, Any, Outcome]:
+    texts, kills, within = goal
+    return crashes.campaign(place, seed=seed, texts=texts, kills=kills, within=within, rate=chosen.rate)
 
 
 async def _play(name: str, run: Coroutine[Any, Any, Outcome], chosen: argparse.Namespace) -> bool:

@@ -34,6 +34,7 @@ async def campaign(folder: Path, *, seed: int, texts: int, kills: int, within: f
             f"{run.crowd.acked} texts and {trouble.keeper.kills} kills in {run.seconds['talking']:.0f} s,"
             f" {len(trouble.done)} kinds of fault, {len(trouble.keeper.struck)} places to die",
             wrong,
+            {"texts": run.crowd.acked, "kills": trouble.keeper.kills},
         )
 
 

@@ -16,23 +16,40 @@ PAGE = ROOT / "docs" / "reliability.md"
 
 @dataclass(slots=True)
 class Outcome:
-    """``figures`` in one line; ``wrong`` is empty when every promise held."""
+    """``figures`` in one line; ``wrong`` is empty when every promise held. ``counts`` of parts of one run add up."""
 
     figures: str
     wrong: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def record(name: str, outcome: Outcome) -> None:
     """Keep an outcome with its date and commit, and write the page anew. What was wrong is kept as well."""
-    known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    known = recorded()
     known[name] = {
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
         "figures": outcome.figures,
         "wrong": outcome.wrong,
     }
+    if name in IN_PARTS:
+        known[name] |= _added_up(recorded().get(name, {}), outcome)
     RECORD.write_text(json.dumps(known, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     PAGE.write_text(page(known))
+
+
+def recorded() -> dict[str, dict[str, Any]]:
+    """The last outcome of each run."""
+    known: dict[str, dict[str, Any]] = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    return known
+
+
+def _added_up(before: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+    """With the parts that were run before; a complaint stays until somebody takes it out."""
+    then: dict[str, int] = before.get("counts", {})
+    counts = {name: then.get(name, 0) + count for name, count in {**outcome.counts, "parts": 1}.items()}
+    figures = f"{counts['texts']:,} texts and {counts['kills']:,} kills so far, in {counts['parts']} parts"
+    return {"counts": counts, "figures": figures, "wrong": [*before.get("wrong", []), *outcome.wrong]}
 
 
 def _commit() -> str:
@@ -98,6 +115,9 @@ PROMISES = (
     ),
     ("I15: only the database's clock counts", "one time per transaction; processes ten minutes wrong", "checker.i15"),
 )
+
+#: Runs that are too long for one sitting: their parts are added up.
+IN_PARTS = frozenset({"crashes, long"})
 
 RUNS = {
     "crashes": "python -m tests.campaign",
