@@ -99,11 +99,13 @@ class Database:
                         now = await connection.fetchval("select clock_timestamp()")
                         yield Transaction(connection, now + self.clock_offset)
                 except asyncpg.InterfaceError:
-                    lost = connection.is_closed()
+                    lost = _is_lost(connection)
                     raise
         except _PASSING as error:
+            _end_if_cancelled()
             raise StorageUnavailable from error
         except asyncpg.InterfaceError as error:
+            _end_if_cancelled()
             if not lost:  # a mistake of ours: wrong arguments, for one
                 raise
             raise StorageUnavailable from error
@@ -174,6 +176,23 @@ async def connect(dsn: str, *, connections: int = 16, patience: float = 2.0, sta
     except _PASSING as error:
         raise StorageUnavailable("the database does not answer: see RELAY_DATABASE_URL") from error
     return Database(pool, dsn, patience=patience)
+
+
+def _is_lost(connection: asyncpg.pool.PoolConnectionProxy[Row]) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has taken it back already, because it was broken
+        return True
+
+
+def _end_if_cancelled() -> None:
+    """A line that breaks while a task is being cancelled hides the cancellation: the driver raises its own error instead.
+
+    Whoever tries again after such an error would never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def check_durable(database: Database) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.campaign import crashes, failover, scenes, selftest
+from tests.campaign import crashes, cut_scene, failover, scenes, selftest
 from tests.campaign.outcome import Outcome, record
 
 #: 1,000,000 texts and 1,000 kills, in parts that one machine's memory can hold: texts, kills, seconds.
@@ -23,7 +23,10 @@ _PARTS, _PART = 10, (100_000, 100, 3600.0)
 
 Scene = Callable[[Path, int, bool], Coroutine[Any, Any, Outcome]]
 
+_CUT, _CUT_ALL = ("inbound", "send"), ("open", "inbound", "send", "receipt", "close", "stop")
+
 SCENES: dict[str, Scene] = {
+    "cut": lambda at, _, full: cut_scene.cut(at, _CUT_ALL if full else _CUT),
     "swallowed": lambda at, seed, full: scenes.swallowed(at, seed=seed, texts=10_000 if full else 2_000),
     "load": lambda at, seed, full: scenes.load(
         at, seed=seed, rate=300.0 if full else 150.0, seconds=600.0 if full else 15.0

@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,13 +25,15 @@ from relay.core.errors import StorageUnavailable
 from relay.storage import database, migrate
 from relay.storage.embedded import find_binaries, start_embedded
 from relay.wiring import Relay
-from tests.campaign.cut_place import Place, Stuck, settle_down
+from tests.campaign.cut_place import Place, Stuck, quick, settle_down
 from tests.campaign.cut_scenarios import SCENARIOS, Case
 from tests.campaign.wire import Cut, Loss, Wire, wire_to
 from tests.services.moves import check_moves, watch_moves
 
 _STRAYS = 5  # runs that came to a position by other messages, before it is given up
+_NO_DISK = {"fsync": "off", "full_page_writes": "off"}  # the server itself never crashes here
 _LONG = 1.0  # seconds: what takes longer is worth a look
+_ENDS_WITHIN = 0.05  # seconds that a task of a process that is gone has, before it is ended again
 
 #: What must be zero when everything has come to rest.
 _HALF_DONE = {
@@ -90,14 +92,14 @@ class Campaign:
         self._place = place
         self._wire = wire
 
-    async def tell(self, name: str, positions: Callable[[int], Iterable[int]]) -> Told:
-        """Cut a scenario at those positions out of its 1..K."""
+    async def tell(self, name: str, positions: Callable[[Sequence[str]], Iterable[int]]) -> Told:
+        """Cut a scenario in front of some of its messages: ``positions`` chooses them by the marks of all, from 1."""
         began = time.monotonic()
         kind = SCENARIOS[name]
-        await self._run(kind)
+        await self._rehearse(kind)
         uncut = await self._run(kind)
         told = Told(name, len(uncut.marks), violations=[f"{name}, uncut: {what}" for what in uncut.wrong])
-        for at in positions(told.messages):
+        for at in positions(uncut.marks):
             told.wanted += 1
             cuts = [await self._try(kind, told, uncut, at, gone=gone) for gone in (False, True)]
             told.reached += all(cuts)
@@ -110,7 +112,7 @@ class Campaign:
         """Cut at this position. None, and a violation, when no run came to it as the uncut one did."""
         way = "process gone" if gone else "process lives"
         for _ in range(_STRAYS):
-            await self._run(kind)
+            await self._rehearse(kind)
             ran = await self._run(kind, at, gone=gone)
             told.add(at, way, ran)
             if ran.cut is not None and ran.marks == uncut.marks[:at]:
@@ -118,14 +120,26 @@ class Campaign:
         told.violations.append(f"{told.name} --at {at}, {way}: never came to it by the same way")
         return None
 
-    async def _run(self, kind: type[Case], at: int = 0, *, gone: bool = False) -> Ran:
-        """Once, in an empty world and with a process that has just started; ``at`` 0 is uncut."""
-        place, wire = self._place, self._wire
+    async def _set_up(self, kind: type[Case]) -> Case:
+        """An empty world but for what has happened before, and a process behind the wire that has just started."""
+        place = self._place
         await place.forget()
+        await place.start(place.looking)
         case = kind(place)
         await case.prepare()
-        await place.restart()
+        await place.start(place.wired)
         await place.fill_pool()
+        return case
+
+    async def _rehearse(self, kind: type[Case]) -> None:
+        """Act once, so that new connections have prepared what the next run needs, as those of the uncut run had."""
+        self._wire.begin()
+        await _act(await self._set_up(kind))
+
+    async def _run(self, kind: type[Case], at: int = 0, *, gone: bool = False) -> Ran:
+        """Once; ``at`` 0 is uncut."""
+        wire = self._wire
+        case = await self._set_up(kind)
         began = time.monotonic()
         wire.begin(at, all_lines=gone)
         await (self._act_and_vanish(case) if gone else _act(case))
@@ -144,14 +158,12 @@ class Campaign:
         broken.cancel()
         if self._wire.cut is None:
             return
-        for _ in range(2):  # what one leaves behind while it is ended
-            left = {task for task in asyncio.all_tasks() - known - self._wire.tasks if not _outlives_it(task)}
+        while left := {task for task in asyncio.all_tasks() - known - self._wire.tasks if not _outlives_it(task)}:
             for task in left:
                 task.cancel()
-            if left:
-                await asyncio.wait(left)
+            await asyncio.wait(left, timeout=_ENDS_WITHIN)  # not for ever: the driver may swallow what ends a task
         case.answer = None
-        await self._place.restart()
+        await self._place.start(self._place.looking)
 
     async def _end(self, case: Case, *, gone: bool) -> list[str]:
         """Let the world do what it does, and say what is wrong with it then."""
@@ -188,40 +200,62 @@ async def _act(case: Case) -> None:
 @asynccontextmanager
 async def campaign(dsn: str, *, plant: Callable[[Relay], Relay] = lambda relay: relay) -> AsyncIterator[Campaign]:
     """A campaign in an empty, migrated database. ``plant`` changes how each process is built."""
-    looking = await database.connect(dsn, connections=2)
+    looking = await database.connect(dsn, connections=4)
     await watch_moves(looking)
-    async with wire_to(dsn) as wire:
-        db = await database.connect(wire.dsn, connections=4)
-        place = await settle_down(db, looking, plant)
-        try:
-            yield Campaign(place, wire)
-        finally:
-            await place.leave()
-            await db.close()
-            await looking.close()
+    with quick():
+        async with wire_to(dsn) as wire:
+            wired = await database.connect(wire.dsn, connections=4)
+            place = await settle_down(wired, looking, plant)
+            try:
+                yield Campaign(place, wire)
+            finally:
+                await place.leave()
+                await wired.close()
+                await looking.close()
 
 
-async def _all(dsn: str, names: list[str], at: int | None) -> list[Told]:
-    db = await database.connect(dsn, connections=2)
-    await migrate.migrate(db)
-    await db.close()
+async def cut_everywhere(dsn: str, names: Sequence[str]) -> list[Told]:
+    """Cut these scenarios at every position, in an empty database that is migrated here; say what each has shown.
+
+    Raises StorageUnavailable when that database does not answer.
+    """
+    async with _migrated(dsn) as cutting:
+        return [await _everywhere(cutting, name) for name in names]
+
+
+async def _everywhere(cutting: Campaign, name: str) -> Told:
+    told = await cutting.tell(name, lambda marks: range(1, len(marks) + 1))
+    if not all(told.losses[loss] for loss in (Loss.UNSEEN, Loss.UNDONE)):
+        told.violations.append(f"{name}: no cut came before a commit, or none came after one")
+    _show(told)
+    return told
+
+
+async def _replay(dsn: str, names: Sequence[str], at: int) -> list[Told]:
+    """Cut at one position."""
     tellings = []
-    async with campaign(dsn) as cutting:
+    async with _migrated(dsn) as cutting:
         for name in names:
-            told = await cutting.tell(name, lambda count: [at] if at else range(1, count + 1))
-            _show(told, whole=at is None)
-            tellings.append(told)
+            tellings.append(await cutting.tell(name, lambda _: [at]))
+            _show(tellings[-1])
     return tellings
 
 
-def _show(told: Told, *, whole: bool) -> None:
-    if whole and not all(told.losses[loss] for loss in (Loss.UNSEEN, Loss.UNDONE)):
-        told.violations.append(f"{told.name}: no cut came before a commit, or none came after one")
-    print(told.line())
+@asynccontextmanager
+async def _migrated(dsn: str) -> AsyncIterator[Campaign]:
+    db = await database.connect(dsn, connections=2)
+    await migrate.migrate(db)
+    await db.close()
+    async with campaign(dsn) as cutting:
+        yield cutting
+
+
+def _show(told: Told) -> None:
+    print(told.line(), flush=True)
     if told.slowest[0] > _LONG:
         print(f"  the slowest took {told.slowest[0]:.1f} s: --at {told.slowest[1]}")
     for violation in told.violations:
-        print(f"  {violation}")
+        print(f"  {violation}", flush=True)
 
 
 def main() -> int:
@@ -235,8 +269,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w") as log:
         logs.configure(stream=log)
         binaries = find_binaries(Path(os.environ["RELAY_PG_BIN"]) if "RELAY_PG_BIN" in os.environ else None)
-        with start_embedded(Path(folder) / "postgres", binaries=binaries) as server:
-            tellings = asyncio.run(_all(server.dsn, given.scenario, given.at))
+        with start_embedded(Path(folder) / "postgres", binaries=binaries, settings=_NO_DISK) as server:
+            cuts = (
+                _replay(server.dsn, given.scenario, given.at)
+                if given.at
+                else cut_everywhere(server.dsn, given.scenario)
+            )
+            tellings = asyncio.run(cuts)
     return 1 if any(told.violations for told in tellings) else 0
 
 

@@ -1,21 +1,24 @@
 """Where the scenarios of the cut take place: a small marketplace, its process, and the world around it.
 
 The world can be emptied, so that whatever a check counts belongs to one case. The process can be put in place of another,
-which remembers nothing. What a real carrier would find when it is searched is written down as it is sent.
+which remembers nothing, behind the wire or past it. What a real carrier would find when it is searched is written down as
+it is sent. ``quick`` takes the waiting out of Relay: no check here may depend on how long it waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
 
+from relay.api import operations
+from relay.api.app import ENDPOINTS
 from relay.core.model import Scope
-from relay.storage import leases
+from relay.storage import database, leases
 from relay.storage.configuration import Pool
 from relay.storage.database import Database
 from relay.wiring import Relay, build
@@ -43,7 +46,9 @@ class Stuck(Exception):
 
 @dataclass(slots=True)
 class Place:
-    """A marketplace with three pools, served by a process behind the wire. ``looking`` goes past the wire.
+    """A marketplace with three pools, served by one process at a time, over ``wired`` or ``looking``.
+
+    ``wired`` may be cut; ``looking`` goes past the wire.
 
     ``plant`` changes how a process is built: so a test plants a bug.
     """
@@ -51,23 +56,27 @@ class Place:
     rig: Rig
     key: str
     pools: list[Pool]
+    wired: Database
     looking: Database
     plant: Callable[[Relay], Relay]
     api: Api = field(init=False)
     listed: list[dict[str, object]] = field(default_factory=list)
     _process: AsyncExitStack = field(default_factory=AsyncExitStack)
 
-    async def restart(self) -> None:
-        """A new process, which remembers nothing. The pool of connections stays: to mend it is the pool's business."""
+    async def start(self, over: Database) -> None:
+        """A process in place of the last one: it remembers nothing, and the clock goes on.
+
+        Pools of connections stay, with what they have prepared: to mend itself is a pool's business.
+        """
         await self._process.aclose()
         old = self.rig.relay
-        self.rig.relay = self.plant(build(old.settings, old.database, old.vault, old.transport))
+        over.clock_offset = old.database.clock_offset
+        self.rig.relay = self.plant(build(old.settings, over, old.vault, old.transport))
         self.api = await self._process.enter_async_context(behind(self.rig, self.key))
 
     async def fill_pool(self) -> None:
         """Let the pool have all its connections, so that it makes none by itself while messages are counted."""
-        db = self.rig.relay.database
-        async with db.transaction(), db.transaction():
+        async with self.wired.transaction(), self.wired.transaction():
             return
 
     async def forget(self) -> None:
@@ -116,11 +125,25 @@ class Place:
             await self.rig.relay.ambiguity.look(bucket)
 
 
-async def settle_down(db: Database, looking: Database, plant: Callable[[Relay], Relay]) -> Place:
-    """An account with three pools of three numbers, over ``db``."""
-    rig = await make_rig(db, public_url=PUBLIC_URL)
+async def settle_down(wired: Database, looking: Database, plant: Callable[[Relay], Relay]) -> Place:
+    """An account with three pools of three numbers."""
+    rig = await make_rig(looking, public_url=PUBLIC_URL)
     pools = [await rig.pool(name, numbers(3, start=3 * i)) for i, name in enumerate(("default", "second", "third"))]
     key = await rig.relay.keys.add(rig.account, name="campaign", scopes=tuple(Scope))
-    place = Place(rig, key, pools, looking, plant)
-    await place.restart()
-    return place
+    return Place(rig, key, pools, wired, looking, plant)
+
+
+@contextmanager
+def quick() -> Iterator[None]:
+    """For a while Relay tries again at once, and describes its API once instead of in every process that starts.
+
+    One line breaks at a time, so that a second try needs no patience; the description is the same each time.
+    """
+    waits, describe = database._WAITS, operations.openapi
+    described = describe(ENDPOINTS)
+    database._WAITS = (0.0, 0.0, 0.0)
+    operations.openapi = lambda endpoints: described
+    try:
+        yield
+    finally:
+        database._WAITS, operations.openapi = waits, describe

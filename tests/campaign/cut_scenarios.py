@@ -59,6 +59,13 @@ class Case(ABC):
         answered = self.answer is not None and self.answer.is_success
         self.last = self.answer if answered else await self.place.until_taken(ask)
 
+    async def send_from(self, *buckets: int) -> None:
+        """Another process, a worker, takes these buckets and sends what waits there."""
+        await self.place.start(self.place.looking)
+        for bucket in buckets:
+            await self.place.own(bucket)
+            await self.place.rig.send_all(bucket)
+
     async def messages(self) -> Counter[tuple[object, ...]]:
         return Counter(await self.place.rows("select state, reason from message"))
 
@@ -117,8 +124,7 @@ class Close(Case):
 
     async def afterwards(self, *, gone: bool) -> None:
         await self.repeat(self._ask)
-        await self.place.own(self.talk.bucket)
-        await self.place.rig.send_all(self.talk.bucket)
+        await self.send_from(self.talk.bucket)
 
     async def wrong(self) -> list[str]:
         again = await self.place.until_taken(self._ask)
@@ -146,8 +152,7 @@ class Inbound(Case):
 
     async def afterwards(self, *, gone: bool) -> None:
         await self.repeat(self._ask)
-        await self.place.own(self.talk.bucket)
-        await self.place.rig.send_all(self.talk.bucket)
+        await self.send_from(self.talk.bucket)
 
     async def wrong(self) -> list[str]:
         return differing(
@@ -237,9 +242,7 @@ class Stop(Case):
 
     async def afterwards(self, *, gone: bool) -> None:
         await self.repeat(self._ask)
-        for pool in self.place.pools:
-            await self.place.own(pool.bucket)
-            await self.place.rig.send_all(pool.bucket)
+        await self.send_from(*(pool.bucket for pool in self.place.pools))
 
     async def wrong(self) -> list[str]:
         rows = self.place.rows

@@ -1,12 +1,15 @@
-"""The campaign of cuts, tried: every fifth position of one scenario, and a bug planted for it to find."""
+"""The campaign of cuts, tried: some positions of one scenario, and bugs planted for it to find."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from relay.providers.base import InboundText
 from relay.services.inbound import Inbound, Taken
+from relay.services.sending import Sending
 from relay.storage.configuration import Connection
+from relay.storage.outbox import Mark
 from relay.wiring import Relay
 from tests.campaign.cut import campaign
 from tests.campaign.wire import Loss
@@ -26,9 +29,35 @@ def _forgetful(relay: Relay) -> Relay:
     return replace(relay, inbound=bad)
 
 
-async def test_the_world_is_right_when_an_inbound_text_is_cut_at_every_fifth_message(dsn: str) -> None:
+class _Careless(Sending):
+    """Does not take back what it began unseen."""
+
+    async def _take_back(self, bucket: int, marks: Sequence[Mark]) -> None:
+        return
+
+
+def _careless(relay: Relay) -> Relay:
+    sound = relay.sending
+    bad = _Careless(
+        sound.database,
+        sound.configuration,
+        sound.vault,
+        sound.adapters,
+        sound.transport,
+        sound.settings,
+        sound.spread,
+    )
+    return replace(relay, sending=bad)
+
+
+def _begun_or_committed(marks: Sequence[str]) -> list[int]:
+    """The answers to BEGIN and COMMIT, which alone are asked as plain queries."""
+    return [at for at in range(2, len(marks) + 1) if tuple(marks[at - 2 : at]) == (">Q", "<C")]
+
+
+async def test_the_world_is_right_when_an_inbound_text_is_cut_at_every_ninth_message(dsn: str) -> None:
     async with campaign(dsn) as cutting:
-        told = await cutting.tell("inbound", lambda count: range(1, count + 1, 5))
+        told = await cutting.tell("inbound", lambda marks: range(1, len(marks) + 1, 9))
 
     assert told.violations == []
     assert told.reached == told.wanted > 10
@@ -37,8 +66,15 @@ async def test_the_world_is_right_when_an_inbound_text_is_cut_at_every_fifth_mes
 
 async def test_violations_are_told_when_repeated_webhooks_are_taken_for_new(dsn: str) -> None:
     async with campaign(dsn, plant=_forgetful) as cutting:
-        uncut = await cutting.tell("inbound", lambda count: [])
-        cut = await cutting.tell("inbound", lambda count: range(count - 16, count + 1, 4))
+        told = await cutting.tell("inbound", _begun_or_committed)
 
-    assert uncut.violations == []
-    assert any("process gone: texts at the carrier" in violation for violation in cut.violations)
+    assert not any("uncut" in violation for violation in told.violations)
+    assert any("process gone: texts at the carrier" in violation for violation in told.violations)
+
+
+async def test_violations_are_told_when_what_was_begun_unseen_is_not_taken_back(dsn: str) -> None:
+    async with campaign(dsn, plant=_careless) as cutting:
+        told = await cutting.tell("send", _begun_or_committed)
+
+    assert told.losses[Loss.UNSEEN] > 0
+    assert any("process lives: sends that nobody answers for: 1" in violation for violation in told.violations)

@@ -245,13 +245,16 @@ class Wire:
     ) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
+                whole = b""
                 for message in call.framing.feed(data, from_relay=from_relay):
                     self.marks.append(message.mark)
                     if len(self.marks) == self._cut_at:
+                        writer.write(whole)
                         self._break(call, message)
                         return
                     call.course.follow(message)
-                    writer.write(message.data)
+                    whole += message.data
+                writer.write(whole)
                 await writer.drain()
 
     def _break(self, call: _Call, message: Message) -> None:

@@ -280,3 +280,23 @@ async def test_closing_ends_in_a_while_when_a_transaction_does_not(dsn: str) -> 
     other = await database.connect(dsn, connections=2)
     assert await tally(other) == [0, 0]
     await other.close()
+
+
+async def test_work_ends_when_it_is_cancelled_while_the_line_breaks(dsn: str) -> None:
+    """It would be done again and again otherwise, by a process that wants to end."""
+    async with line_to(dsn) as line:
+        db = await database.connect(line.dsn, connections=2, patience=0.2)
+        inside = asyncio.Event()
+
+        async def wait_for_long(tx: Transaction) -> None:
+            inside.set()
+            await tx.execute("select pg_sleep(20)")
+
+        working = asyncio.create_task(db.run(wait_for_long))
+        await inside.wait()
+        line.cut()
+        working.cancel()
+        await asyncio.wait([working], timeout=10)
+        await db.close()
+
+    assert working.cancelled()
