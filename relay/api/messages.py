@@ -18,12 +18,12 @@ async def read_message(call: Call) -> Reply:
 
 
 async def retry_message(call: Call) -> Reply:
-    message = await call.services.texts.retry(call.account, ids.parse(IdKind.MESSAGE, call.path["id"]))
+    message = await call.services.texts.retry(call.account, ids.parse(IdKind.MESSAGE, call.path["id"]), call.seed)
     return Reply(message_json(message))
 
 
 async def discard_message(call: Call) -> Reply:
-    message = await call.services.texts.discard(call.account, ids.parse(IdKind.MESSAGE, call.path["id"]))
+    message = await call.services.texts.discard(call.account, ids.parse(IdKind.MESSAGE, call.path["id"]), call.seed)
     return Reply(message_json(message))
 
 

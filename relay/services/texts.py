@@ -115,14 +115,18 @@ class Texts:
                 raise NotFound
             return await messages.of_session(tx, session_id, limit=limit, before=before)
 
-    async def retry(self, account: Account, message_id: UUID) -> StoredMessage:
-        """Send a parked text after all. Raises NotFound, Conflict ``session_closed`` and ``not_parked``."""
+    async def retry(self, account: Account, message_id: UUID, seed: Seed) -> StoredMessage:
+        """Send a parked text after all; the same seed again changes nothing.
+
+        Raises NotFound, Conflict ``session_closed`` and ``not_parked``.
+        """
+        event_id = seed.id_in(bucket_of(message_id))
 
         async def work(tx: Transaction) -> None:
             if await messages.lock_its_session(tx, account.id, message_id) == "closed":
                 raise Conflict("the session is closed: its texts are gone", code="session_closed")
             deadline = delivery.deadline(MessageKind.PLATFORM, tx.now)
-            if not await messages.retry(tx, message_id, deadline=deadline):
+            if not await messages.retry(tx, message_id, event_id, deadline=deadline):
                 raise Conflict("this message is not parked", code="not_parked")
 
         await self.read(account, message_id)
@@ -130,12 +134,13 @@ class Texts:
         await self.queued(bucket_of(message_id))
         return await self.read(account, message_id)
 
-    async def discard(self, account: Account, message_id: UUID) -> StoredMessage:
-        """Give a parked text up. Raises NotFound, Conflict ``not_parked``."""
+    async def discard(self, account: Account, message_id: UUID, seed: Seed) -> StoredMessage:
+        """Give a parked text up; the same seed again changes nothing. Raises NotFound, Conflict ``not_parked``."""
+        event_id = seed.id_in(bucket_of(message_id))
 
         async def work(tx: Transaction) -> None:
             await messages.lock_its_session(tx, account.id, message_id)
-            if not await messages.discard(tx, message_id, Reason.BLOCKED_BY_RULE):
+            if not await messages.discard(tx, message_id, event_id, Reason.BLOCKED_BY_RULE):
                 raise Conflict("this message is not parked", code="not_parked")
 
         await self.read(account, message_id)

@@ -133,13 +133,17 @@ async def lock_its_session(tx: Transaction, account_id: UUID, message_id: UUID) 
     return status
 
 
-async def retry(tx: Transaction, message_id: UUID, *, deadline: datetime) -> bool:
-    """Queue a parked text again; False when it is not parked or its text is gone."""
+async def retry(tx: Transaction, message_id: UUID, event_id: UUID, *, deadline: datetime) -> bool:
+    """Queue a parked text again, or find that this very decision did so; False when it is not parked or its text is gone."""
     bucket = bucket_of(message_id)
-    return await tx.fetchval(_SQL["retry"], bucket, tx.now, message_id, tx.new_id(bucket), deadline) is not None
+    if await tx.fetchval(_SQL["is_decided"], bucket, message_id, event_id):
+        return True
+    return await tx.fetchval(_SQL["retry"], bucket, tx.now, message_id, event_id, deadline) is not None
 
 
-async def discard(tx: Transaction, message_id: UUID, reason: Reason) -> bool:
-    """Give a parked text up; False when it is not parked."""
+async def discard(tx: Transaction, message_id: UUID, event_id: UUID, reason: Reason) -> bool:
+    """Give a parked text up, or find that this very decision did so; False when it is not parked."""
     bucket = bucket_of(message_id)
-    return await tx.fetchval(_SQL["discard"], bucket, tx.now, message_id, tx.new_id(bucket), reason) is not None
+    if await tx.fetchval(_SQL["is_decided"], bucket, message_id, event_id):
+        return True
+    return await tx.fetchval(_SQL["discard"], bucket, tx.now, message_id, event_id, reason) is not None

@@ -97,3 +97,7 @@ with m as (
       from m
 )
 select id from m;
+
+-- name: is_decided
+-- $1 bucket $2 message id $3 event id. Was this very decision written before, unseen by whoever asks again?
+select exists (select 1 from event where bucket = $1::smallint and id = $3::uuid and message_id = $2::uuid);

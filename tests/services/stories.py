@@ -104,12 +104,12 @@ async def fate_stays_unknown(talk: Talk) -> UUID:
 
 
 async def parked_and_retried(talk: Talk) -> None:
-    await talk.rig.relay.texts.retry(talk.rig.account, await fate_stays_unknown(talk))
+    await talk.rig.relay.texts.retry(talk.rig.account, await fate_stays_unknown(talk), await talk.rig.seed())
     await talk.rig.send_all(talk.bucket)
 
 
 async def parked_and_discarded(talk: Talk) -> None:
-    await talk.rig.relay.texts.discard(talk.rig.account, await fate_stays_unknown(talk))
+    await talk.rig.relay.texts.discard(talk.rig.account, await fate_stays_unknown(talk), await talk.rig.seed())
     await talk.rig.receipt(talk.rig.carrier.asked[0], ReceiptWord.DELIVERED)
 
 

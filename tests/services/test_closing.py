@@ -121,10 +121,10 @@ async def test_a_parked_text_cannot_be_retried_when_its_session_has_closed(rig: 
     (message,) = await rig.relay.texts.of_session(rig.account, talk.id, limit=10, before=None)
 
     with pytest.raises(Conflict) as caught:
-        await rig.relay.texts.retry(rig.account, message.id)
+        await rig.relay.texts.retry(rig.account, message.id, await rig.seed())
 
     assert caught.value.code == "session_closed"
-    assert (await rig.relay.texts.discard(rig.account, message.id)).state == "refused"
+    assert (await rig.relay.texts.discard(rig.account, message.id, await rig.seed())).state == "refused"
 
 
 async def test_phones_go_and_bindings_cool_when_a_session_closes(rig: Rig) -> None:

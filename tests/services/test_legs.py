@@ -151,7 +151,7 @@ async def test_a_retried_text_goes_ahead_of_later_ones_when_it_was_parked(rig: R
     await say(talk, "2")
     (_, parked) = await rig.relay.texts.of_session(rig.account, talk.id, limit=2, before=None)
 
-    await rig.relay.texts.retry(rig.account, parked.id)
+    await rig.relay.texts.retry(rig.account, parked.id, await rig.seed())
     await rig.send_all(talk.bucket)
 
     assert to(rig, BOB) == ["1", "2"]

@@ -109,7 +109,9 @@ async def test_somebody_elses_text_looks_unknown(rig: Rig) -> None:
 
     texts, answers = rig.relay.texts, set()
     askings = [texts.send(stranger, wanted, await rig.seed())]
-    askings += [ask(stranger, i) for i in (message.id, unknown) for ask in (texts.read, texts.retry, texts.discard)]
+    for i in (message.id, unknown):
+        askings.append(texts.read(stranger, i))
+        askings += [texts.retry(stranger, i, await rig.seed()), texts.discard(stranger, i, await rig.seed())]
     for asking in askings:
         with pytest.raises(NotFound) as caught:
             await asking
@@ -122,7 +124,7 @@ async def test_somebody_elses_text_looks_unknown(rig: Rig) -> None:
 async def test_a_parked_text_leaves_when_it_is_retried(rig: Rig) -> None:
     talk, message_id = await parked(rig)
 
-    retried = await rig.relay.texts.retry(rig.account, message_id)
+    retried = await rig.relay.texts.retry(rig.account, message_id, await rig.seed())
     await rig.send_all(talk.bucket)
 
     assert (retried.state, retried.reason) == ("queued", None)
@@ -132,7 +134,7 @@ async def test_a_parked_text_leaves_when_it_is_retried(rig: Rig) -> None:
 async def test_a_retried_text_has_four_hours_again(rig: Rig) -> None:
     talk, message_id = await parked(rig)
     rig.later(hours=10)
-    await rig.relay.texts.retry(rig.account, message_id)
+    await rig.relay.texts.retry(rig.account, message_id, await rig.seed())
     rig.later(hours=3, minutes=59)
 
     assert await rig.send_all(talk.bucket) == 1
@@ -141,10 +143,21 @@ async def test_a_retried_text_has_four_hours_again(rig: Rig) -> None:
 async def test_a_parked_text_is_refused_when_it_is_discarded(rig: Rig) -> None:
     _, message_id = await parked(rig)
 
-    discarded = await rig.relay.texts.discard(rig.account, message_id)
+    discarded = await rig.relay.texts.discard(rig.account, message_id, await rig.seed())
 
     assert (discarded.state, discarded.reason) == ("refused", "blocked_by_rule")
     assert await rig.rows("select 1 from outbox") == []
+
+
+@pytest.mark.parametrize("decision", ["retry", "discard"])
+async def test_a_decision_counts_once_when_the_same_request_is_made_again(rig: Rig, decision: str) -> None:
+    """Its first answer was lost: asked again it is not told that there is nothing to decide."""
+    _, message_id = await parked(rig)
+    decide, seed = getattr(rig.relay.texts, decision), await rig.seed()
+    first = await decide(rig.account, message_id, seed)
+
+    assert await decide(rig.account, message_id, seed) == first
+    assert await rig.value("select count(*) from event where type in ('message.retried', 'message.refused')") == 1
 
 
 async def test_nothing_can_be_decided_when_a_text_is_not_parked(rig: Rig) -> None:
@@ -153,7 +166,7 @@ async def test_nothing_can_be_decided_when_a_text_is_not_parked(rig: Rig) -> Non
 
     for deciding in (rig.relay.texts.retry, rig.relay.texts.discard):
         with pytest.raises(Conflict) as caught:
-            await deciding(rig.account, message.id)
+            await deciding(rig.account, message.id, await rig.seed())
         assert caught.value.code == "not_parked"
 
 

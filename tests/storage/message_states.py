@@ -11,6 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from relay.core.delivery import Outcome
+from relay.core.ids import bucket_of
 from relay.core.model import Reason, State
 from relay.storage import messages, outbox
 from relay.storage.database import Transaction
@@ -91,11 +92,11 @@ async def expire(tx: Transaction, text: Text) -> None:
 
 
 async def retry(tx: Transaction, text: Text) -> None:
-    await messages.retry(tx, text.id, deadline=tx.now + timedelta(hours=4))
+    await messages.retry(tx, text.id, tx.new_id(bucket_of(text.id)), deadline=tx.now + timedelta(hours=4))
 
 
 async def discard(tx: Transaction, text: Text) -> None:
-    await messages.discard(tx, text.id, Reason.BLOCKED_BY_RULE)
+    await messages.discard(tx, text.id, tx.new_id(bucket_of(text.id)), Reason.BLOCKED_BY_RULE)
 
 
 _AMBIGUOUS = (door, mark(Outcome.AMBIGUOUS))
