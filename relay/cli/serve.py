@@ -29,21 +29,21 @@ def serve(
     """Production: the API, the addresses that providers call, and (unless --api-only) the worker."""
     settings = settings_or_exit(host=host, port=port)
     with told():
-        door = listen(settings.host, settings.port) if listener is None else socket.socket(fileno=listener)
+        listening = listen(settings.host, settings.port) if listener is None else socket.socket(fileno=listener)
     if listener is not None:
         metrics.share()
     if workers > 1:
-        _serve_together(settings, door, workers, api_only=api_only)
+        _serve_together(settings, listening, workers, api_only=api_only)
     else:
-        _serve_alone(settings, door, api_only=api_only)
+        _serve_alone(settings, listening, api_only=api_only)
 
 
-def _serve_alone(settings: Settings, door: socket.socket, *, api_only: bool) -> None:
+def _serve_alone(settings: Settings, listening: socket.socket, *, api_only: bool) -> None:
     async def work(relay: Relay) -> None:
         app = build_app(relay, api_rate=settings.api_rate)
         hooks = ProviderHooks(relay, public_url=settings.public_url, behind=app)
-        async with until_stopped() as stopped, serving(hooks, door):
-            address = "{}:{}".format(*door.getsockname()[:2])
+        async with until_stopped() as stopped, serving(hooks, listening):
+            address = "{}:{}".format(*listening.getsockname()[:2])
             if api_only:
                 logs.note("ready", role="api", address=address)
                 await stopped.wait()
@@ -57,7 +57,7 @@ def _serve_alone(settings: Settings, door: socket.socket, *, api_only: bool) -> 
     run(settings, work, migrate=not settings.database_url)
 
 
-def _serve_together(settings: Settings, door: socket.socket, workers: int, *, api_only: bool) -> None:
+def _serve_together(settings: Settings, listening: socket.socket, workers: int, *, api_only: bool) -> None:
     """The parent opens everything once, so that what is wrong is said once, and a first keyring is made by one process."""
     logs.configure(level=settings.log_level)
     command = ["-P", "-m", "relay", "serve", *(["--api-only"] if api_only else [])]
@@ -67,7 +67,7 @@ def _serve_together(settings: Settings, door: socket.socket, workers: int, *, ap
             await migrate_now(dsn)
         async with open_relay(settings, dsn):
             pass
-        await Workers(settings, command, listener=door, dsn=dsn).run(workers)
+        await Workers(settings, command, listener=listening, dsn=dsn).run(workers)
 
     with told(), database(settings) as dsn:
         asyncio.run(main(dsn))
