@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import time
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -45,12 +46,14 @@ async def failover(folder: Path, *, seed: int, texts: int, rate: float) -> Outco
 
         await talk(run, _watched(keeper, lose_primary), enough=lambda: run.crowd.acked >= texts, calm=keeper.all_ready)
         broken = judge(run.history, notices=NOTICES)
-        after = [said.acked for said in run.history.said if lost_at and lost_at[0] < said.acked < NEVER]
-        before = [said.acked for said in run.history.said if lost_at and said.acked <= lost_at[0]]
+        acked = sorted(said.acked for said in run.history.said if said.acked < NEVER)
+    around = [at for at in acked if lost_at[0] - 1 < at < lost_at[0] + 60]
+    gap = max(later - earlier for earlier, later in pairwise(around))
     wrong = [f"failover: {promise} broken {len(found)} times, such as: {found[0]}" for promise, found in broken.items()]
+    before = sum(at <= lost_at[0] for at in acked)
     figures = (
-        f"{run.crowd.acked} texts acknowledged, {len(before)} of them before the primary was lost;"
-        f" the next one {min(after) - max(before):.1f} s later"
+        f"{run.crowd.acked} texts acknowledged, {before} of them before the primary was lost;"
+        f" longest silence {gap:.1f} s"
     )
     return Outcome(figures, wrong)
 
