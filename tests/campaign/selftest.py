@@ -19,6 +19,7 @@ from tests.campaign.world import Shape
 
 PLACES = ("api 1", "api 2")
 _SECONDS = 6.0
+_TRIES = 2  # a bug that needs bad luck to show may have had none in six seconds
 
 
 async def selftest(folder: Path, *, seed: int, only: str | None = None) -> Outcome:
@@ -29,12 +30,16 @@ async def selftest(folder: Path, *, seed: int, only: str | None = None) -> Outco
     async def look(n: int, name: str, bug: Bug | None) -> None:
         async with two_at_once:
             began = time.monotonic()
-            broken = await _caught(folder / f"bug-{n}", seed, name, bug)
-        is_right = any(promise in bug.breaks for promise in broken) if bug else not broken
+            for attempt in range(_TRIES if bug else 1):
+                broken = await _caught(folder / f"bug-{n}-{attempt}", seed + attempt, name, bug)
+                is_right = any(promise in bug.breaks for promise in broken) if bug else not broken
+                if is_right:
+                    break
         if not is_right:
             missed.append(name)
         told = ", ".join(f"{promise} ({len(found)})" for promise, found in broken.items()) or "nothing"
-        print(f"  {'ok    ' if is_right else 'MISSED'} {name}: {told} [{time.monotonic() - began:.1f} s]", flush=True)
+        verdict = f"{'ok    ' if is_right else 'MISSED'} {name}: {told}" + (" at the second try" if attempt else "")
+        print(f"  {verdict} [{time.monotonic() - began:.1f} s]", flush=True)
 
     cases: dict[str, Bug | None] = {"(no bug)": None, **BUGS}
     chosen = [(n, name, bug) for n, (name, bug) in enumerate(cases.items()) if only in (None, name)]
