@@ -176,11 +176,11 @@ async def test_one_ambiguous_text_and_one_unreachable_person_hold_up_nobody_else
             for _, sender, number in sessions:
                 await place.text(sender, number, f"{sender} {i}")
         await _wait_for(place, sessions, {"accepted", "delivered"}, within=5)
-        waiting = {(await place.call("GET", f"/v1/sessions/{s}/messages"))["data"][0]["state"] for s, _, _ in bad}
+        waiting = [(await place.call("GET", f"/v1/sessions/{s}/messages"))["data"][0]["state"] for s, _, _ in bad]
         others = [row["text"] for row in await place.ledger() if row["to"] not in (ghost, shadow)]
 
         assert len(others) == 45
         for _, sender, _ in sessions:
             assert [text for text in others if text.startswith(sender)] == [f"{sender} {i}" for i in range(3)]
-        assert waiting <= {"queued", "sending", "parked", "accepted"}
-        assert "queued" in waiting
+        assert waiting[0] in {"sending", "parked", "accepted"}  # looked for, given up, or found
+        assert waiting[1] in {"queued", "sending"}  # between two tries, or in one
