@@ -30,9 +30,8 @@ class Receipts:
     _batches: Coalescer[ReceiptOf, State | None] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._batches = Coalescer(
-            self._write, alone=lambda told: told.message_id
-        )  # the statement takes one per message
+        # The statement takes one receipt per message.
+        self._batches = Coalescer(self._write, alone=lambda told: told.message_id)
 
     async def take(self, token: AttemptToken, receipt: Receipt) -> State | None:
         """Write a receipt; returns the message's new state, or None when it was no news."""

@@ -155,7 +155,7 @@ class Sending:
             request = adapter.build_send(*self._addressed(intent, adapter))
         except Exception as error:  # whatever it is, nothing has left
             logs.trouble("send_not_built", error, message=public(IdKind.MESSAGE, intent.passed.message_id))
-            return self._handed(intent, Outcome.NOT_SENT, reason=Reason.PROVIDER_ACCOUNT)
+            return self._handed(intent, Outcome.NOT_SENT)
         if time.monotonic() >= min(lease_until, intent.start_by):
             return self._handed(intent, Outcome.NOT_BEGUN)
         started = time.monotonic()

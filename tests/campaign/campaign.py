@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 
 from relay.core.notices import Phrase, say
+from tests.campaign.checker import judge
 from tests.campaign.crowd import MARK, Crowd, Manners
 from tests.campaign.history import Entry, History, Message
 from tests.campaign.world import PEOPLE, Shape, World, made
@@ -183,3 +184,11 @@ def _leaks(log: Path) -> list[str]:
     text, people = log.read_text(errors="replace"), set(PEOPLE)
     found = [f"{log.name}: a phone" for phone in set(_PHONE.findall(text)) & people]
     return found + ([f"{log.name}: a text"] if MARK in text else [])
+
+
+def complaints(run: Run, name: str) -> list[str]:
+    """A line for each promise that was broken in this run, and for answers that no webhook should have got."""
+    broken = judge(run.history, notices=NOTICES)
+    wrong = [f"{name}: {promise} broken {len(found)} times, such as: {found[0]}" for promise, found in broken.items()]
+    unknown = set(run.crowd.answers) - {0, 204, 503}
+    return wrong + ([f"{name}: webhooks were answered {unknown}"] if unknown else [])

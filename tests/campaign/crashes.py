@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.campaign.campaign import NOTICES, Plan, Run, running, talk
-from tests.campaign.checker import judge
+from tests.campaign.campaign import Plan, Run, complaints, running, talk
 from tests.campaign.crowd import Manners
 from tests.campaign.outcome import Outcome
 from tests.campaign.trouble import DEEDS, Keeper, Trouble
@@ -39,12 +38,8 @@ async def campaign(folder: Path, *, seed: int, texts: int, kills: int, within: f
 
 
 def _judge(run: Run, trouble: Trouble, *, texts: int, kills: int) -> list[str]:
-    broken = judge(run.history, notices=NOTICES)
-    wrong = [f"{name}: {len(found)} violations, such as: {found[0]}" for name, found in broken.items()]
+    wrong = complaints(run, "crashes")
     wrong += trouble.keeper.ended_badly
-    unknown = {status: n for status, n in run.crowd.answers.items() if status not in {0, 204, 503}}
-    if unknown:
-        wrong.append(f"webhooks were answered {unknown}")
     if run.crowd.acked < texts:
         wrong.append(f"only {run.crowd.acked} of {texts} texts were acknowledged in time")
     if trouble.keeper.kills < kills:

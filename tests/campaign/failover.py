@@ -13,8 +13,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import asyncpg
 
 from relay.storage.embedded import EmbeddedServer, start_embedded
-from tests.campaign.campaign import NOTICES, Plan, Run, running, talk
-from tests.campaign.checker import judge
+from tests.campaign.campaign import Plan, Run, complaints, running, talk
 from tests.campaign.crowd import Manners
 from tests.campaign.history import NEVER
 from tests.campaign.outcome import Outcome
@@ -45,11 +44,10 @@ async def failover(folder: Path, *, seed: int, texts: int, rate: float) -> Outco
             await asyncio.Event().wait()
 
         await talk(run, _watched(keeper, lose_primary), enough=lambda: run.crowd.acked >= texts, calm=keeper.all_ready)
-        broken = judge(run.history, notices=NOTICES)
+        wrong = complaints(run, "failover")
         acked = sorted(said.acked for said in run.history.said if said.acked < NEVER)
     around = [at for at in acked if lost_at[0] - 1 < at < lost_at[0] + 60]
     gap = max(later - earlier for earlier, later in pairwise(around))
-    wrong = [f"failover: {promise} broken {len(found)} times, such as: {found[0]}" for promise, found in broken.items()]
     before = sum(at <= lost_at[0] for at in acked)
     figures = (
         f"{run.crowd.acked} texts acknowledged, {before} of them before the primary was lost;"

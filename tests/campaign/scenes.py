@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from relay.core.model import OnAmbiguous
-from tests.campaign.campaign import NOTICES, Plan, Run, running, talk
-from tests.campaign.checker import judge
+from tests.campaign.campaign import NOTICES, Plan, Run, complaints, running, talk
 from tests.campaign.crowd import Crowd, Manners
 from tests.campaign.history import NEVER, Said
 from tests.campaign.outcome import Outcome
@@ -37,7 +36,7 @@ async def swallowed(folder: Path, *, seed: int, texts: int) -> Outcome:
             )
             weather = {"swallow_rate": 0.05, **lasting}
             async with _played(plan, folder / name.replace(", ", "-").replace(" ", "-"), weather=weather) as run:
-                wrong += _complaints(run, name)
+                wrong += complaints(run, name)
                 withheld, doubled = run.history.swallowed, _doubled(run)
                 states = [message.state for message in run.history.messages]
             if withheld == 0 or (doubled == 0 and policy == "resend" and not receipts):
@@ -55,7 +54,7 @@ async def load(folder: Path, *, seed: int, rate: float, seconds: float) -> Outco
     manners = Manners(talkers=240, rate=rate, stops=0.02)
     plan = Plan(seed, int(rate * seconds), seconds + 60, shape=shape, manners=manners, settle_within=120.0)
     async with _played(plan, folder) as run:
-        wrong = _complaints(run, "load")
+        wrong = complaints(run, "load")
         took = [said.acked - said.asked for said in run.history.said if said.acked < NEVER]
         left = {entry.text: entry.at for entry in run.history.ledger}
         relayed = [left[said.text] - said.asked for said in run.history.said if said.text in left]
@@ -175,7 +174,7 @@ async def _fill_disk(disk: Path, seed: int) -> Outcome:
             await _keep_postgres_up(run)
 
         await talk(run, fill, enough=lambda: run.crowd.acked >= plan.texts, calm=keeper.all_ready)
-        wrong = _complaints(run, "disk full")
+        wrong = complaints(run, "disk full")
     if not run.crowd.answers[503]:
         wrong.append("disk full: it never was, nothing was answered 503")
     return Outcome(f"{run.crowd.acked} texts acknowledged, full for 5 s; {_answers(run)}", wrong)
@@ -223,7 +222,7 @@ async def _ended(run: Run, keeper: Keeper, name: str) -> list[str]:
         return
 
     await talk(run, nothing, enough=lambda: True, calm=keeper.all_ready)
-    return _complaints(run, name)
+    return complaints(run, name)
 
 
 async def _pairs(crowd: Crowd, count: int) -> list[tuple[Any, str, str]]:
@@ -235,13 +234,6 @@ async def _pairs(crowd: Crowd, count: int) -> list[tuple[Any, str, str]]:
             raise AssertionError("no number was free")
         found += [(opened, opened.phones[slot], opened.numbers[slot]) for slot in (0, 1)]
     return found
-
-
-def _complaints(run: Run, name: str) -> list[str]:
-    broken = judge(run.history, notices=NOTICES)
-    wrong = [f"{name}: {promise} broken {len(found)} times, such as: {found[0]}" for promise, found in broken.items()]
-    unknown = set(run.crowd.answers) - {0, 204, 503}
-    return wrong + ([f"{name}: webhooks were answered {unknown}"] if unknown else [])
 
 
 def _answers(run: Run) -> str:
