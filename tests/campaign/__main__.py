@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--bug", help="with --selftest: only this one")
     parser.add_argument("--scene", nargs="+", choices=[*SCENES, "all"], default=[], help="instead of the campaign")
     parser.add_argument("--full", action="store_true", help="as long as the promises say")
+    parser.add_argument("--parts", type=int, default=_PARTS, help="with --full: of the campaign's ten parts, so many")
     parser.add_argument("--record", action="store_true", help="write what is seen into docs/reliability.md")
     parser.add_argument("--keep", type=Path, help="a folder for histories and logs")
     chosen = parser.parse_args()
@@ -72,7 +73,7 @@ def _runs(chosen: argparse.Namespace, place: Path, seed: int) -> Iterator[tuple[
     for name in SCENES if "all" in chosen.scene else chosen.scene:
         yield name, SCENES[name](place / name, seed, chosen.full)
     if chosen.full and not chosen.scene:
-        for part in range(_PARTS):
+        for part in range(chosen.parts):
             yield "crashes, long", _crashes(chosen, place / f"part-{part}", seed + part, _PART)
     elif not chosen.scene:
         yield "crashes", _crashes(chosen, place, seed, (chosen.texts, chosen.kills, chosen.within))
