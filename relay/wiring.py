@@ -213,7 +213,7 @@ def _timely(relay: Relay) -> Timely:
     patience = upkeep.Patience(timedelta(seconds=relay.settings.abandoned_after), timedelta(seconds=5))
 
     async def glance(lease: Lease) -> list[str]:
-        async with relay.database.transaction() as tx:
+        async with relay.database.single() as tx:
             return await upkeep.glance(tx, lease.bucket, lease.epoch, patience)
 
     return Timely(

@@ -43,5 +43,5 @@ class Receipts:
         return await self._batches.do(bucket_of(token.message_id), told)
 
     async def _write(self, bucket: int, receipts: Sequence[ReceiptOf]) -> list[State | None]:
-        moved = await self.database.run(lambda tx: outbox.write_receipts(tx, bucket, receipts))
+        moved = await self.database.run(lambda tx: outbox.write_receipts(tx, bucket, receipts), single=True)
         return [moved.get(told.message_id) for told in receipts]

@@ -118,7 +118,7 @@ class Sending:
         has left for them."""
         attempts: dict[UUID, UUID] = {}
         try:
-            async with self.database.transaction() as tx:
+            async with self.database.single() as tx:
                 attempts = dict(zip(message_ids, tx.new_ids(bucket, len(message_ids)), strict=True))
                 passed, now = await outbox.pass_door(tx, bucket, epoch, attempts), tx.now
         except StorageUnavailable:
@@ -205,7 +205,7 @@ class Sending:
         await asyncio.gather(*(self._marks.do(bucket, mark) for mark in marks))
 
     async def _write_marks(self, bucket: int, marks: Sequence[Mark]) -> list[None]:
-        await self.database.run(lambda tx: outbox.mark(tx, bucket, marks))
+        await self.database.run(lambda tx: outbox.mark(tx, bucket, marks), single=True)
         return [None] * len(marks)
 
     async def settle(self, bucket: int, handed: HandedOver) -> None:

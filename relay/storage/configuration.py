@@ -118,10 +118,13 @@ class Directory:
             grouped[number.pool_id].append(number)
         return {pool_id: tuple(numbers) for pool_id, numbers in grouped.items()}
 
-    def bucket_of_number(self, number_id: UUID) -> int | None:
-        """Where a number is served; None when it is not known any more."""
-        number = self.numbers.get(number_id)
-        return self.pools[number.pool_id].bucket if number else None
+    @cached_property
+    def numbers_by_bucket(self) -> Mapping[int, frozenset[UUID]]:
+        """The numbers that are served in each bucket."""
+        grouped: dict[int, set[UUID]] = {}
+        for number in self.numbers.values():
+            grouped.setdefault(self.pools[number.pool_id].bucket, set()).add(number.id)
+        return {bucket: frozenset(numbers) for bucket, numbers in grouped.items()}
 
     def pools_of(self, account_id: UUID) -> list[Pool]:
         return [p for p in self.pools.values() if p.account_id == account_id]

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -76,6 +76,32 @@ class Transaction:
         return [self.new_id(bucket) for _ in range(count)]
 
 
+class _Single(Transaction):
+    """The one statement of a transaction that nobody has to begin or to end."""
+
+    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy[Row], now: datetime) -> None:
+        super().__init__(connection, now)
+        self._is_used = False
+
+    async def fetch(self, statement: str, *args: Any) -> list[Row]:
+        if self._is_used:
+            raise RuntimeError("a second statement would be another transaction")
+        self._is_used = True
+        return await super().fetch(statement, *args)
+
+    async def fetchrow(self, statement: str, *args: Any) -> Row | None:
+        rows = await self.fetch(statement, *args)
+        return rows[0] if rows else None
+
+    async def fetchval(self, statement: str, *args: Any) -> Any:
+        row = await self.fetchrow(statement, *args)
+        return row[0] if row else None
+
+    async def execute(self, statement: str, *args: Any) -> str:
+        await self.fetch(statement, *args)
+        return ""
+
+
 class Database:
     """PostgreSQL, as Relay uses it. Made by ``connect``."""
 
@@ -91,13 +117,31 @@ class Database:
 
         Raises StorageUnavailable where trying again may help.
         """
+        isolation: Literal["repeatable_read"] | None = "repeatable_read" if one_picture else None
+        async with self._connection() as connection, connection.transaction(isolation=isolation):
+            yield Transaction(connection, await self._clock(connection))
+
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[Transaction]:
+        """One statement, which is a transaction by itself: two round trips fewer. A second one is refused.
+
+        Raises StorageUnavailable where trying again may help.
+        """
+        async with self._connection() as connection:
+            yield _Single(connection, await self._clock(connection))
+
+    async def _clock(self, connection: asyncpg.pool.PoolConnectionProxy[Row]) -> datetime:
+        now: datetime = await connection.fetchval("select clock_timestamp()")
+        return now + self.clock_offset
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy[Row]]:
+        """A connection of the pool; what the driver raises becomes what Relay means."""
         lost = True
         try:
             async with self._pool.acquire(timeout=self._patience) as connection:
                 try:
-                    async with connection.transaction(isolation="repeatable_read" if one_picture else None):
-                        now = await connection.fetchval("select clock_timestamp()")
-                        yield Transaction(connection, now + self.clock_offset)
+                    yield connection
                 except asyncpg.InterfaceError:
                     lost = _is_lost(connection)
                     raise
@@ -110,14 +154,18 @@ class Database:
                 raise
             raise StorageUnavailable from error
 
-    async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Do a keyed, repeatable unit of work in one transaction; do it again a few times where that may help."""
+    async def run(self, work: Callable[[Transaction], Awaitable[T]], *, single: bool = False) -> T:
+        """Do a keyed, repeatable unit of work in one transaction; do it again a few times where that may help.
+
+        ``single``: the work is one statement.
+        """
+        begin = self.single if single else self.transaction
         for wait in _WAITS:
             with suppress(StorageUnavailable):
-                async with self.transaction() as tx:
+                async with begin() as tx:
                     return await work(tx)
             await asyncio.sleep(wait)
-        async with self.transaction() as tx:
+        async with begin() as tx:
             return await work(tx)
 
     async def now(self) -> datetime:

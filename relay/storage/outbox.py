@@ -27,16 +27,19 @@ class Due:
     segments: int
 
 
-async def due(tx: Transaction, bucket: int, *, limit: int, waiting_numbers: Collection[UUID]) -> list[Due]:
-    """What could leave now, oldest first, but for numbers whose pace forbids it."""
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What a look into a bucket's outbox shows. ``next_due``: when the first queued text of all is due, if there is any."""
+
+    due: Sequence[Due]
+    next_due: datetime | None
+
+
+async def due(tx: Transaction, bucket: int, *, limit: int, waiting_numbers: Collection[UUID]) -> Queue:
+    """What could leave now, oldest first, but for numbers whose pace forbids it. One statement."""
     rows = await tx.fetch(_SQL["due"], bucket, tx.now, limit, list(waiting_numbers))
-    return [Due(**row) for row in rows]
-
-
-async def next_due(tx: Transaction, bucket: int) -> datetime | None:
-    """When the next queued text of the bucket is due."""
-    at: datetime | None = await tx.fetchval(_SQL["next_due"], bucket)
-    return at
+    heads = [Due(r["message_id"], r["number_id"], r["segments"]) for r in rows if r["message_id"]]
+    return Queue(heads, rows[0]["next_due"])
 
 
 @dataclass(frozen=True, slots=True)

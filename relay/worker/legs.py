@@ -36,9 +36,9 @@ class Paces:
             pace = Pace(number.rate)
         return pace
 
-    def waiting(self, now: float) -> list[UUID]:
-        """Numbers that may not send at this moment."""
-        return [number_id for number_id, pace in self.numbers.items() if pace.ready_at(now) > now]
+    def waiting(self, numbers: Iterable[UUID], now: float) -> list[UUID]:
+        """Those of these numbers that may not send at this moment."""
+        return [n for n in numbers if n in self.numbers and self.numbers[n].ready_at(now) > now]
 
     def next_ready(self, numbers: Iterable[UUID], now: float) -> float | None:
         """When the first of these numbers may send again."""

@@ -21,7 +21,7 @@ from relay.services.sending import HandedOver, Intent, Sending
 from relay.storage import outbox
 from relay.storage.configuration import Configuration, Directory
 from relay.storage.database import Database
-from relay.storage.outbox import Due
+from relay.storage.outbox import Due, Queue
 from relay.worker.leases import Lease, Leases
 from relay.worker.legs import Paces, pick
 from relay.worker.wakeup import Wakeup
@@ -45,8 +45,7 @@ class SenderSettings:
 class _Seen:
     """What a look into a bucket showed."""
 
-    due: list[Due]
-    next_due: datetime | None
+    queue: Queue
     now: datetime
 
 
@@ -134,7 +133,7 @@ class Sender:
         while True:
             directory = await self._configuration.current()
             await self._inherit(bucket, directory)
-            seen = await self._look(bucket, served)
+            seen = await self._look(bucket, directory, served)
             lease = self._leases.get(bucket)
             if lease is None or lease.epoch != self._epochs.get(bucket) or self._stopping:
                 return
@@ -142,12 +141,12 @@ class Sender:
             if room <= 0:  # other buckets hold all sockets; theirs say when one is free, so this one has to ask
                 self._wakeup.at(bucket, time.monotonic() + _SHORTEST_PAUSE)
                 return
-            chosen = pick(seen.due, self._paces, directory, now=time.monotonic(), room=room)
+            chosen = pick(seen.queue.due, self._paces, directory, now=time.monotonic(), room=room)
             if not chosen:
                 break
             served |= {text.number_id for text in chosen}
             await self._begin(lease, chosen, directory)
-            if len(seen.due) < _LOOK or len(chosen) >= room:
+            if len(seen.queue.due) < _LOOK or len(chosen) >= room:
                 break
         self._plan(bucket, seen, directory)
 
@@ -161,11 +160,11 @@ class Sender:
         self._paces.inherit(spent, time.monotonic(), directory)
         self._epochs[bucket] = lease.epoch
 
-    async def _look(self, bucket: int, served: set[UUID]) -> _Seen:
-        waiting = {*self._paces.waiting(time.monotonic()), *served}
-        async with self._database.transaction() as tx:
-            due = await outbox.due(tx, bucket, limit=_LOOK, waiting_numbers=waiting)
-            return _Seen(due, await outbox.next_due(tx, bucket), tx.now)
+    async def _look(self, bucket: int, directory: Directory, served: set[UUID]) -> _Seen:
+        here = directory.numbers_by_bucket.get(bucket, ())
+        waiting = {*self._paces.waiting(here, time.monotonic()), *served}
+        async with self._database.single() as tx:
+            return _Seen(await outbox.due(tx, bucket, limit=_LOOK, waiting_numbers=waiting), tx.now)
 
     async def _begin(self, lease: Lease, chosen: list[Due], directory: Directory) -> None:
         """Take them through the door and send. Their sockets are counted from here on, before anything is awaited."""
@@ -183,12 +182,12 @@ class Sender:
     def _plan(self, bucket: int, seen: _Seen, directory: Directory) -> None:
         """Look again when a number is free, when something is due, or after a while. What is sent now plans for itself."""
         now = time.monotonic()
-        if seen.next_due is None:
+        if seen.queue.next_due is None:
             self._wakeup.at(bucket, now + self._settings.idle_poll)
             return
-        wait = max(0.0, (seen.next_due - seen.now).total_seconds())
+        wait = max(0.0, (seen.queue.next_due - seen.now).total_seconds())
         if wait == 0.0:
-            here = [n for n in self._paces.waiting(now) if directory.bucket_of_number(n) == bucket]
+            here = self._paces.waiting(directory.numbers_by_bucket.get(bucket, ()), now)
             ready = self._paces.next_ready(here, now)
             wait = min(self._settings.busy_poll, ready - now if ready is not None else self._settings.busy_poll)
         self._wakeup.at(bucket, now + min(max(wait, _SHORTEST_PAUSE), self._settings.idle_poll))

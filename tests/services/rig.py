@@ -90,7 +90,7 @@ class Rig:
     async def due(self, bucket: int) -> list[UUID]:
         """The messages that could leave now."""
         async with self.relay.database.transaction() as tx:
-            return [d.message_id for d in await outbox.due(tx, bucket, limit=1000, waiting_numbers=[])]
+            return [d.message_id for d in (await outbox.due(tx, bucket, limit=1000, waiting_numbers=[])).due]
 
     async def begin(self, bucket: int) -> list[Intent]:
         """Take everything that is due through the door."""

@@ -300,3 +300,32 @@ async def test_work_ends_when_it_is_cancelled_while_the_line_breaks(dsn: str) ->
         await db.close()
 
     assert working.cancelled()
+
+
+async def test_a_single_statement_has_its_time_and_is_committed_with_itself(db: Database, dsn: str) -> None:
+    await execute(dsn, "create table told (at interval)")
+    db.clock_offset = timedelta(hours=1)
+    async with db.single() as tx:
+        await tx.execute("insert into told values ($1::timestamptz - clock_timestamp())", tx.now)
+        async with db.single() as other:
+            told = await other.fetchval("select at from told")
+
+    assert timedelta(minutes=59) < told < timedelta(minutes=61)
+
+
+async def test_a_second_statement_is_refused_where_only_one_belongs(db: Database) -> None:
+    async with db.single() as tx:
+        await tx.fetch("select 1")
+        with pytest.raises(RuntimeError):
+            await tx.fetch("select 1")
+
+
+async def test_a_single_statement_is_tried_again_when_its_connection_was_lost(db: Database, dsn: str) -> None:
+    async with db.transaction() as tx:
+        await tx.execute("create table once (id int primary key)")
+    for _ in range(3):
+        await execute(dsn, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'relay'")
+        await db.run(lambda tx: tx.execute("insert into once values (1) on conflict do nothing"), single=True)
+
+    async with db.single() as tx:
+        assert await tx.fetchval("select count(*) from once") == 1

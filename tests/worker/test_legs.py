@@ -70,8 +70,8 @@ def test_a_number_waits_for_its_pace_when_it_has_just_sent() -> None:
     assert picked(due(N1, N2), paces) == [1]
     assert picked(due(N1), paces, now=NOW + 1.49) == []
     assert picked(due(N1), paces, now=NOW + 1.5) == [0]
-    assert paces.waiting(NOW + 1.0) == [N1]
-    assert paces.waiting(NOW + 1.5) == []
+    assert paces.waiting([N1, N2], NOW + 1.0) == [N1]
+    assert paces.waiting([N1, N2], NOW + 1.5) == []
 
 
 def test_the_next_moment_is_the_first_of_those_asked_for() -> None:

@@ -136,7 +136,7 @@ async def test_a_number_keeps_its_pace_when_its_bucket_changes_hands(rig: Rig, d
     paces = Paces({spent[0].number_id: Pace(1.0, free_at=5000.0)})
     paces.inherit(spent, 100.0, directory)
 
-    (waiting,) = paces.waiting(100.0)
+    (waiting,) = paces.waiting(directory.numbers, 100.0)
     assert long_ago == []
     assert paces.next_ready([waiting], 100.0) == pytest.approx(102.0, abs=0.5)
     assert directory.numbers[waiting].e164 == talk.proxy(2)
