@@ -55,6 +55,11 @@ def _begun_or_committed(marks: Sequence[str]) -> list[int]:
     return [at for at in range(2, len(marks) + 1) if tuple(marks[at - 2 : at]) == (">Q", "<C")]
 
 
+def _answered(marks: Sequence[str]) -> list[int]:
+    """The first answer to each statement; one by itself is committed by then."""
+    return [at for at in range(2, len(marks) + 1) if tuple(marks[at - 2 : at]) == (">S", "<2")]
+
+
 async def test_the_world_is_right_when_an_inbound_text_is_cut_at_every_ninth_message(dsn: str) -> None:
     async with campaign(dsn) as cutting:
         told = await cutting.tell("inbound", lambda marks: range(1, len(marks) + 1, 9))
@@ -74,7 +79,7 @@ async def test_violations_are_told_when_repeated_webhooks_are_taken_for_new(dsn:
 
 async def test_violations_are_told_when_what_was_begun_unseen_is_not_taken_back(dsn: str) -> None:
     async with campaign(dsn, plant=_careless) as cutting:
-        told = await cutting.tell("send", _begun_or_committed)
+        told = await cutting.tell("send", _answered)
 
     assert told.losses[Loss.UNSEEN] > 0
     assert any("process lives: sends that nobody answers for: 1" in violation for violation in told.violations)

@@ -60,6 +60,8 @@ INSERT = heard("P", b"one\0INSERT INTO t values ($1)\0\0\0", from_relay=True)
 LOOK = heard("P", b"two\0select 1 for no key update\0\0\0", from_relay=True)
 COMMITTED = heard("C", b"COMMIT\0", from_relay=False)
 IDLE, WITHIN = heard("Z", b"I", from_relay=False), heard("Z", b"T", from_relay=False)
+SYNC, BOUND = heard("S", b"", from_relay=True), heard("2", b"", from_relay=False)
+REFUSED = heard("E", b"\0", from_relay=False)
 COMMIT = heard("Q", b"COMMIT;\0", from_relay=True)
 
 
@@ -73,7 +75,12 @@ def bind(name: bytes) -> Message:
         ([LOOK, bind(b"two"), WITHIN], COMMIT, Loss.NOTHING),
         ([LOOK, bind(b"two"), WITHIN, COMMIT], COMMITTED, Loss.NOTHING),
         ([INSERT], bind(b"one"), Loss.NOTHING),
+        ([WITHIN, INSERT, bind(b"one"), SYNC], WITHIN, Loss.UNDONE),
         ([INSERT, bind(b"one"), WITHIN], COMMIT, Loss.UNDONE),
+        ([IDLE, INSERT, bind(b"one")], SYNC, Loss.UNDONE),
+        ([IDLE, INSERT, bind(b"one"), SYNC], BOUND, Loss.UNSEEN),
+        ([IDLE, INSERT, bind(b"one"), SYNC, REFUSED], IDLE, Loss.UNDONE),
+        ([IDLE, INSERT, bind(b"one"), SYNC, BOUND, IDLE], bind(b"one"), Loss.NOTHING),
         ([INSERT, bind(b"one"), WITHIN, COMMIT], COMMITTED, Loss.UNSEEN),
         ([INSERT, bind(b"one"), WITHIN, COMMIT, COMMITTED], IDLE, Loss.UNSEEN),
         ([INSERT, bind(b"one"), WITHIN, COMMIT, COMMITTED, IDLE], bind(b"two"), Loss.NOTHING),
@@ -101,7 +108,8 @@ async def test_nothing_changes_when_the_wire_is_whole(dsn: str) -> None:
     assert marks[-1] == "<Z"
 
 
-async def test_a_commit_happens_unseen_when_its_answer_is_cut(dsn: str) -> None:
+@pytest.mark.parametrize("single", [False, True])
+async def test_a_commit_happens_unseen_when_its_answer_is_cut(dsn: str, *, single: bool) -> None:
     """The same work is cut at each of its messages: what it left is what the wire said that the cut would cost."""
     seen = set()
     plain = await asyncpg.connect(dsn)
@@ -111,7 +119,7 @@ async def test_a_commit_happens_unseen_when_its_answer_is_cut(dsn: str) -> None:
         for at in range(1, 60):
             wire.begin(at)
             try:
-                async with db.transaction() as tx:
+                async with db.single() if single else db.transaction() as tx:
                     await tx.execute("insert into kept values ($1)", at)
             except StorageUnavailable:
                 assert wire.cut is not None

@@ -112,14 +112,17 @@ class Course:
         self._changing: set[bytes] = set()  # names of prepared statements that change rows
         self._wrote = False
         self._committed = False
+        self._in_transaction = False
 
     def follow(self, message: Message) -> None:
         """The message was passed on."""
         if message.from_relay:
             self._hear(message)
         elif message.kind == "Z":
-            in_transaction = message.body == b"T"
-            self._wrote, self._committed = self._wrote and in_transaction, False
+            self._in_transaction = message.body != b"I"
+            self._wrote, self._committed = self._wrote and message.body == b"T", False
+        elif message.kind == "E":
+            self._committed = False
         else:
             self._committed = self._committed or _is_commit(message)
 
@@ -136,6 +139,8 @@ class Course:
                 self._changing.add(name)
         elif message.kind == "B":
             self._wrote = self._wrote or message.body.split(b"\0", 2)[1] in self._changing
+        elif message.kind == "S" and not self._in_transaction:  # a statement by itself commits here
+            self._committed = self._wrote
 
 
 def _is_commit(message: Message) -> bool:
