@@ -146,7 +146,7 @@ def i7_nothing_begins_after_a_close(facts: Facts) -> Iterator[str]:
 
 def i8_a_number_and_a_person_belong_to_one_session(facts: Facts) -> Iterator[str]:
     for one, other in _sharing(facts):
-        if one.opened < other.close_asked and other.opened < one.close_asked:
+        if one.opened < other.open_until and other.opened < one.open_until:
             yield f"{one.session} and {other.session} were open with the same number and person"
 
 

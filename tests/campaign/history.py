@@ -45,6 +45,11 @@ class Opened:
     closed: float = NEVER
     in_flight: list[str] = field(default_factory=list)
 
+    @property
+    def open_until(self) -> float:
+        """Until when it is open at least, if nobody else ends it."""
+        return min(self.close_asked, self.asked + self.expires_in)
+
 
 @dataclass(slots=True)
 class Entry:

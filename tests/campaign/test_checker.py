@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaign.checker import PROMISES, judge
-from tests.campaign.history import Entry, History, Message, Opened, Said, read
+from tests.campaign.history import NEVER, Entry, History, Message, Opened, Said, read
 
 ANN, BOB, EVE = "+13125550100", "+13125550101", "+13125550102"
 ONE, TWO = "+12025550100", "+12025550101"
@@ -168,6 +168,14 @@ BREAKS: list[tuple[str, Callable[[History], None]]] = [
 
 def test_nothing_is_wrong_when_all_is_well() -> None:
     assert judge(calm(), notices=NOTICES) == {}
+
+
+def test_two_sessions_may_share_a_binding_when_the_first_one_is_over_unclosed() -> None:
+    history = calm()
+    history.opened[0].close_asked = history.opened[0].closed = NEVER
+    history.opened.append(Opened("ses_2", ["par_c", "par_d"], [ANN, BOB], [ONE, TWO], 600.5, 600.6, 600.0))
+
+    assert "I8" not in judge(history, notices=NOTICES)
 
 
 @pytest.mark.parametrize(("promise", "breaks"), BREAKS, ids=lambda value: getattr(value, "__name__", value))
