@@ -11,8 +11,10 @@ again, so it is raised only where no byte of the request can have been written; 
 from __future__ import annotations
 
 import asyncio
+import time
+from contextvars import ContextVar
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 import httpx
@@ -56,6 +58,12 @@ class NothingLeft(NoAnswer):
     code = "nothing_left"
 
 
+class TooLate(NothingLeft):
+    """There was no connection before the time at which the request had to start."""
+
+    code = "too_late"
+
+
 class MayHaveLeft(NoAnswer):
     """The request may have reached the provider."""
 
@@ -64,6 +72,26 @@ class MayHaveLeft(NoAnswer):
 
 class AnswerTooBig(Exception):
     """More bytes came than an answer may have."""
+
+
+#: When the request of the running task has to start at the latest (monotonic). The connector that reads it lies too deep
+#: below for an argument.
+_START_BY: ContextVar[float] = ContextVar("start_by", default=float("inf"))
+
+
+class _Late(aiohttp.ClientConnectionError):
+    """A connection was there, but only after ``_START_BY``."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Looks at the clock when a connection is there: directly before the first byte, however long the wait for it was."""
+
+    async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
+        connection = await super().connect(*args, **kwargs)
+        if time.monotonic() >= _START_BY.get():
+            connection.release()
+            raise _Late
+        return connection
 
 
 class Transport:
@@ -92,17 +120,20 @@ class Transport:
         # aiohttp takes "pool" for the whole way to a connection, other transports for the wait alone.
         self._extensions = {"timeout": {"pool": connect_timeout, "connect": connect_timeout}}
 
-    async def send(self, request: HttpRequest) -> HttpResponse:
+    async def send(self, request: HttpRequest, *, start_by: float = float("inf")) -> HttpResponse:
         """Send one request once and read its whole answer, whatever its status.
 
-        Raises NothingLeft or MayHaveLeft. A cancelled send may have left, too.
+        ``start_by`` (monotonic) is compared directly before the first byte is written. Raises TooLate, NothingLeft or
+        MayHaveLeft. A cancelled send may have left, too.
         """
+        if time.monotonic() >= start_by:
+            raise TooLate("start_by")
+        _START_BY.set(start_by)
         try:
             async with asyncio.timeout(self._deadline):
                 return await self._exchange(request)
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, AnswerTooBig) as error:
-            kind = NothingLeft if _nothing_left(error) else MayHaveLeft
-            failure = kind(type(_origin(error)).__name__)
+            failure = _failure(error)
         # Raised out here so that the library's error, which names the URL, is not even its context.
         raise failure
 
@@ -150,7 +181,7 @@ def open_transport(*, connections: int = 64, deadline: float = 10.0, connect_tim
 
     def session() -> aiohttp.ClientSession:
         # Its own default keeps cookies, which would tie one account's requests to another's.
-        connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_ALIVE, ssl=tls)
+        connector = _Connector(limit=connections, keepalive_timeout=KEEP_ALIVE, ssl=tls)
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         # aiohttp repeats a GET or PUT by itself when the connection closes without an answer, and some providers take
         # texts by GET. There is no public switch; a test counts what arrives.
@@ -167,5 +198,9 @@ def _origin(error: Exception) -> BaseException:
     return error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
 
 
-def _nothing_left(error: Exception) -> bool:
-    return isinstance(_origin(error), _BEFORE_THE_FIRST_BYTE)
+def _failure(error: Exception) -> NoAnswer:
+    origin = _origin(error)
+    if isinstance(origin, _Late):
+        return TooLate("start_by")
+    kind = NothingLeft if isinstance(origin, _BEFORE_THE_FIRST_BYTE) else MayHaveLeft
+    return kind(type(origin).__name__)

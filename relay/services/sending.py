@@ -23,7 +23,7 @@ from relay.core.errors import KeyMissing, StorageUnavailable, Tampered
 from relay.core.ids import IdKind, public
 from relay.core.model import Reason, State
 from relay.providers.base import Accepted, Adapter, NotSent, OutboundText, Refused
-from relay.providers.transport import MayHaveLeft, NothingLeft, Transport
+from relay.providers.transport import MayHaveLeft, NothingLeft, TooLate, Transport
 from relay.storage import outbox, suppressions
 from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Configuration, Connection, Directory, Number
@@ -149,19 +149,20 @@ class Sending:
         )
 
     async def hand_over(self, intent: Intent, *, lease_until: float) -> HandedOver:
-        """Speak to the provider. ``lease_until`` (monotonic) is read directly before the first byte is written."""
+        """Speak to the provider. ``lease_until`` (monotonic) is compared directly before the first byte is written."""
         try:
             adapter = self.adapters[intent.connection.provider]
             request = adapter.build_send(*self._addressed(intent, adapter))
         except Exception as error:  # whatever it is, nothing has left
             logs.trouble("send_not_built", error, message=public(IdKind.MESSAGE, intent.passed.message_id))
             return self._handed(intent, Outcome.NOT_SENT)
-        if time.monotonic() >= min(lease_until, intent.start_by):
-            return self._handed(intent, Outcome.NOT_BEGUN)
         started = time.monotonic()
         try:
             with metrics.in_flight.track_inprogress():
-                outcome = adapter.read_send(await self.transport.send(request))
+                start_by = min(lease_until, intent.start_by)
+                outcome = adapter.read_send(await self.transport.send(request, start_by=start_by))
+        except TooLate:
+            return self._handed(intent, Outcome.NOT_BEGUN)
         except NothingLeft:
             return self._handed(intent, Outcome.NOT_SENT, reason=Reason.PROVIDER_UNAVAILABLE)
         except MayHaveLeft:

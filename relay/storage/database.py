@@ -49,6 +49,7 @@ SESSION = {
     # A plan is kept for as long as its connection lives. One that was made while a table was empty reads it whole, and
     # would do so when it is full: seen, a look into 10,000 waiting texts took 9 s.
     "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
     "jit": "off",  # it would compile any plan that has no other way than to read a table whole
 }
 _WAITS = (0.02, 0.1, 0.3)  # seconds between the tries of one unit of work

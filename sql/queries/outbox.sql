@@ -95,20 +95,27 @@ select m.id as message_id, m.state, m.reason, m.attempts, w.attempt_id, o.accoun
 -- name: mark
 -- $1 bucket $2 now | $3 attempt ids $4 message ids $5 outcomes $6 reasons $7 due $8 event ids | $9 states before accepted
 -- $10 states before refused. Written by attempt id whoever holds the lease, for its answer is true; only the newest attempt
--- of a message may do more than accept
+-- of a message may do more than accept. A text that was believed ambiguous and has not left after all is queued again, unless
+-- its leg has gone on: then it would come after what was written later
 with w as materialized (
     select u.attempt_id, u.message_id, u.outcome, u.reason, u.due_at, u.event_id
       from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::uuid[])
         as u(attempt_id, message_id, outcome, reason, due_at, event_id)
 ), m_locked as materialized (
-    select id, state, attempts from message
+    select id, state, attempts, session_id, to_participant, leg_no from message
      where bucket = $1::smallint and id = any ($4::uuid[])
      order by id for no key update
 ), a as (
     update attempt set outcome = w.outcome, ended_at = $2::timestamptz
       from w join m_locked l on l.id = w.message_id
      where attempt.bucket = $1::smallint and attempt.id = w.attempt_id
-       and (attempt.outcome is null or attempt.outcome = 'ambiguous')
+       and (attempt.outcome is null
+            or (attempt.outcome = 'ambiguous'
+                and (w.outcome in ('accepted', 'refused')
+                     or not exists (select 1 from message later
+                                     where later.bucket = $1::smallint and later.session_id = l.session_id
+                                       and later.to_participant = l.to_participant and later.leg_no > l.leg_no
+                                       and later.attempts > 0))))
     returning attempt.message_id, attempt.n, w.outcome, w.reason, w.due_at, w.event_id
 ), v as materialized (
     select a.message_id, a.reason, a.due_at, a.event_id,

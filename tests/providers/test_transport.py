@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import time
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
 from pathlib import Path
@@ -18,7 +19,15 @@ import httpx
 import pytest
 
 from relay.providers.base import HttpRequest, HttpResponse
-from relay.providers.transport import MAX_ANSWER, MayHaveLeft, NoAnswer, NothingLeft, Transport, open_transport
+from relay.providers.transport import (
+    MAX_ANSWER,
+    MayHaveLeft,
+    NoAnswer,
+    NothingLeft,
+    TooLate,
+    Transport,
+    open_transport,
+)
 from tests.providers.broken_carriers import (
     OK,
     Handler,
@@ -162,6 +171,35 @@ async def test_nothing_left_when_no_connection_of_the_pool_comes_free() -> None:
 
     assert isinstance(first, MayHaveLeft)
     assert isinstance(second, NothingLeft)
+
+
+async def test_a_request_does_not_leave_when_a_connection_comes_free_too_late() -> None:
+    asked = 0
+
+    async def slow(reader: Reader, writer: Writer) -> None:
+        nonlocal asked
+        while await read_request(reader):
+            asked += 1
+            await asyncio.sleep(0.3)
+            writer.write(OK)
+
+    async with server(slow) as url, impatient(connections=1) as transport:
+        first, second = await asyncio.gather(
+            transport.send(post(url)),
+            transport.send(post(url), start_by=time.monotonic() + 0.1),
+            return_exceptions=True,
+        )
+        third = await transport.send(post(url), start_by=time.monotonic() + 0.1)
+
+    assert isinstance(first, HttpResponse)
+    assert isinstance(second, TooLate)
+    assert (third.status, asked) == (201, 2)
+
+
+async def test_a_request_does_not_leave_when_it_is_too_late_already() -> None:
+    async with server(answering(OK)) as url, impatient() as transport:
+        with pytest.raises(TooLate):
+            await transport.send(post(url), start_by=time.monotonic() - 1.0)
 
 
 @pytest.mark.parametrize("handle", [says_nothing, answering(b"220 mail.example ESMTP\r\n")])

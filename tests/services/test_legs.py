@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from relay.services.sending import Intent
 from tests.services.carrier import SentText, lost_answer, refusal, unreachable
 from tests.services.people import ALICE, BOB, CAROL, numbers, phone
 from tests.services.rig import Rig, Talk, start_talk
+
+DAY = timedelta(days=1)
 
 
 def to(rig: Rig, person: str) -> list[str]:
@@ -155,3 +160,41 @@ async def test_a_retried_text_goes_ahead_of_later_ones_when_it_was_parked(rig: R
     await rig.send_all(talk.bucket)
 
     assert to(rig, BOB) == ["1", "2"]
+
+
+async def test_a_text_believed_ambiguous_leaves_after_all_when_it_never_had_and_nothing_came_after_it(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    await say(talk, "1")
+    (stopped,) = await rig.begin(talk.bucket)
+    await _give_up_begun(talk)
+
+    await _resume_too_late(talk, stopped)
+    await rig.send_all(talk.bucket)
+
+    assert to(rig, BOB) == ["1"]
+
+
+async def test_a_text_believed_ambiguous_stays_so_when_its_leg_has_gone_on(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    await say(talk, "1")
+    (stopped,) = await rig.begin(talk.bucket)
+    await _give_up_begun(talk)
+    await say(talk, "2")
+    await rig.send_all(talk.bucket)
+
+    await _resume_too_late(talk, stopped)
+    await rig.send_all(talk.bucket)
+
+    assert to(rig, BOB) == ["2"]
+    assert await rig.value("select phase from outbox") == "unresolved"
+
+
+async def _give_up_begun(talk: Talk) -> None:
+    """The process that began a send is stopped; another has the bucket by now, and does not know what became of it."""
+    await talk.rig.relay.ambiguity.declare(talk.bucket, epoch=await talk.rig.epoch(talk.bucket) + 1, begun_before=DAY)
+
+
+async def _resume_too_late(talk: Talk, intent: Intent) -> None:
+    handed = await talk.rig.relay.sending.hand_over(intent, lease_until=0.0)
+    await talk.rig.relay.sending.settle(talk.bucket, handed)
+    talk.rig.later(seconds=1)
