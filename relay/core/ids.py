@@ -14,6 +14,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from uuid import UUID
 
 from relay.core.errors import NotFound
@@ -76,11 +77,13 @@ def fixed_bucket(entropy: bytes) -> int:
     return int.from_bytes(hashlib.sha256(b"relay bucket 1|" + entropy).digest()[:2], "big") % BUCKETS
 
 
+@lru_cache(maxsize=4096)
 def public(kind: IdKind, row_id: UUID) -> str:
     """The id as the world sees it, such as ``ses_agpky...``."""
     return f"{kind}_{base64.b32encode(row_id.bytes).decode().rstrip('=').lower()}"
 
 
+@lru_cache(maxsize=4096)
 def parse(kind: IdKind, text: str) -> UUID:
     """Read a public id back.
 

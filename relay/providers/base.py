@@ -39,12 +39,16 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A provider's request to us. ``url`` is the public one, as the provider signed it. Header names in lower case."""
+    """A provider's request to us. ``url`` is the public one, as the provider signed it. Header names in lower case.
+
+    ``read`` is for the adapter: what it has read of the body already, so that it need not read it twice.
+    """
 
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    read: dict[str, Sequence[tuple[str, str]]] = field(init=False, default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextvars import ContextVar
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -141,7 +142,7 @@ class Transport:
         answer = await self._transport.handle_async_request(
             httpx.Request(
                 request.method,
-                request.url,
+                _parsed(request.url),
                 # A compressed answer could be small on the wire and huge in memory.
                 headers={"user-agent": "relay", "accept-encoding": "identity", **request.headers},
                 content=request.body,
@@ -190,6 +191,16 @@ def open_transport(*, connections: int = 64, deadline: float = 10.0, connect_tim
 
     aiohttp_transport = AiohttpTransport(verify=tls, trust_env=False, client=session)
     return Transport(aiohttp_transport, deadline=deadline, connect_timeout=connect_timeout)
+
+
+def _parsed(url: str) -> httpx.URL | str:
+    """Sends go to one address all the time. A search has phones in it, and is not kept."""
+    return url if "?" in url else _kept(url)
+
+
+@lru_cache(maxsize=256)
+def _kept(url: str) -> httpx.URL:
+    return httpx.URL(url)
 
 
 def _origin(error: Exception) -> BaseException:

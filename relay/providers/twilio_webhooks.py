@@ -131,9 +131,13 @@ def _hash_in_url_is_right(webhook: Webhook) -> bool:
 
 
 def _fields(webhook: Webhook) -> Fields:
-    if not _is_json(webhook):
-        return _form(webhook.body)
-    return [(name, value) for name, value in json_object(webhook.body).items() if is_text(value)]
+    if "fields" not in webhook.read:
+        webhook.read["fields"] = _json(webhook.body) if _is_json(webhook) else _form(webhook.body)
+    return webhook.read["fields"]
+
+
+def _json(body: bytes) -> Fields:
+    return [(name, value) for name, value in json_object(body).items() if is_text(value)]
 
 
 def _form(body: bytes) -> Fields:

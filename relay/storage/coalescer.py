@@ -18,6 +18,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _MOST = 200  # items in one transaction
+_AT_ONCE = 4  # transactions of one kind of work, for each process: more would only make each of them smaller
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Coalescer(Generic[Item, Result]):
         self._work = work
         self._alone = alone
         self._waiting: dict[int, list[_Asked[Item, Result]]] = {}
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def do(self, bucket: int, item: Item) -> Result:
@@ -57,9 +59,10 @@ class Coalescer(Generic[Item, Result]):
         return await asked.answer
 
     async def _serve(self, bucket: int) -> None:
-        """Batch after batch until nobody waits."""
-        while batch := self._next(bucket):
-            await self._do(bucket, batch)
+        """Batch after batch until nobody waits. What is asked for while others have their turn comes into the next one."""
+        while self._waiting[bucket]:
+            async with self._turns:
+                await self._do(bucket, self._next(bucket))
         del self._waiting[bucket]
 
     def _next(self, bucket: int) -> list[_Asked[Item, Result]]:

@@ -1,6 +1,6 @@
 """The pool of connections, and transactions that carry one time.
 
-A transaction reads the database's clock once, when it begins; every decision in it uses that time. The sandbox moves
+A transaction has one time, the database's, from when it begins; every decision in it uses that time. The sandbox moves
 ``Database.clock_offset``, here and nowhere else. Driver errors are translated here: what may pass becomes
 ``StorageUnavailable``, everything else is a mistake of ours and stays what it is. Every unit of work is keyed and
 repeatable, because a commit whose answer was lost may have happened.
@@ -20,6 +20,7 @@ import asyncpg
 
 from relay.core import ids
 from relay.core.errors import BadSettings, NotDurable, StorageUnavailable
+from relay.storage.clock import Clock
 
 T = TypeVar("T")
 Row = asyncpg.Record
@@ -79,7 +80,8 @@ class Transaction:
         return ids.make_id(bucket, self.now, secrets.token_bytes(ids.ENTROPY_BYTES))
 
     def new_ids(self, bucket: int, count: int) -> list[UUID]:
-        return [self.new_id(bucket) for _ in range(count)]
+        entropy, each = secrets.token_bytes(count * ids.ENTROPY_BYTES), ids.ENTROPY_BYTES
+        return [ids.make_id(bucket, self.now, entropy[n * each : (n + 1) * each]) for n in range(count)]
 
 
 class _Single(Transaction):
@@ -115,6 +117,7 @@ class Database:
         self._pool = pool
         self._dsn = dsn
         self._patience = patience
+        self._clock = Clock()
         self.clock_offset = timedelta()
 
     @asynccontextmanager
@@ -125,7 +128,7 @@ class Database:
         """
         isolation: Literal["repeatable_read"] | None = "repeatable_read" if one_picture else None
         async with self._connection() as connection, connection.transaction(isolation=isolation):
-            yield Transaction(connection, await self._clock(connection))
+            yield Transaction(connection, await self._time(connection))
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[Transaction]:
@@ -134,10 +137,14 @@ class Database:
         Raises StorageUnavailable where trying again may help.
         """
         async with self._connection() as connection:
-            yield _Single(connection, await self._clock(connection))
+            yield _Single(connection, await self._time(connection))
 
-    async def _clock(self, connection: asyncpg.pool.PoolConnectionProxy[Row]) -> datetime:
-        now: datetime = await connection.fetchval("select clock_timestamp()")
+    async def _time(self, connection: asyncpg.pool.PoolConnectionProxy[Row]) -> datetime:
+        now = self._clock.now()
+        if now is None:
+            asked = self._clock.counter()
+            now = await connection.fetchval("select clock_timestamp()")
+            self._clock.heard(now, asked)
         return now + self.clock_offset
 
     @asynccontextmanager

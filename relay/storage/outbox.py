@@ -29,17 +29,25 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What a look into a bucket's outbox shows. ``next_due``: when the first queued text of all is due, if there is any."""
+    """What a look into a bucket's outbox shows.
+
+    ``due``       the oldest text of each number that could leave now, oldest first
+    ``heads``     how many heads of legs were looked at for that: as many as were asked for means that there may be more
+    ``queued``    how many texts wait at all; counted no further than one more than were asked for
+    ``next_due``  when the first of them is due
+    """
 
     due: Sequence[Due]
+    heads: int
+    queued: int
     next_due: datetime | None
 
 
 async def due(tx: Transaction, bucket: int, *, limit: int, waiting_numbers: Collection[UUID]) -> Queue:
-    """What could leave now, oldest first, but for numbers whose pace forbids it. One statement."""
+    """What could leave now, but for numbers whose pace forbids it. One statement."""
     rows = await tx.fetch(_SQL["due"], bucket, tx.now, limit, list(waiting_numbers))
-    heads = [Due(r["message_id"], r["number_id"], r["segments"]) for r in rows if r["message_id"]]
-    return Queue(heads, rows[0]["next_due"])
+    found = [Due(r["message_id"], r["number_id"], r["segments"]) for r in rows if r["message_id"]]
+    return Queue(found, rows[0]["heads"] or 0, rows[0]["queued"], rows[0]["next_due"])
 
 
 @dataclass(frozen=True, slots=True)

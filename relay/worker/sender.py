@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from relay import logs
+from relay.core.delivery import Outcome
 from relay.core.errors import StorageUnavailable
 from relay.services.sending import HandedOver, Intent, Sending
 from relay.storage import outbox
@@ -26,9 +27,11 @@ from relay.worker.leases import Lease, Leases
 from relay.worker.legs import Paces, pick
 from relay.worker.wakeup import Wakeup
 
-_LOOK = 200  # due texts read at a time
+_LOOK = 200  # heads of legs looked at in one go, at most
+_WORTH_A_LOOK = 16  # free sockets for which a bucket is looked into at once, where others wait for sockets as well
 _SHORTEST_PAUSE = 0.02  # seconds between two looks into one bucket that nobody asked for
 _GATHER = 0.005  # seconds in which several wishes for another look become one
+_ENDED = {Outcome.ACCEPTED, Outcome.REFUSED}
 _PACE_MEMORY = timedelta(seconds=60)  # how far back the sends of a bucket's former owner slow its numbers down
 
 
@@ -71,6 +74,8 @@ class Sender:
         self._paces = Paces()
         self._serving: set[int] = set()
         self._again: set[int] = set()
+        self._starved: dict[int, None] = {}  #: buckets that found no socket free, longest first
+        self._more: set[int] = set()  #: buckets whose last look left something behind
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: Counter[int] = Counter()  #: by bucket
         self._epochs: dict[int, int] = {}  #: of the leases under which the paces of a bucket are known
@@ -78,12 +83,15 @@ class Sender:
 
     async def run(self) -> None:
         """Serve, until ``drain`` is called."""
+        sweep = 0.0
         while not self._stopping:
             for bucket in self._wakeup.due():
                 self._start(bucket)
             await self._wakeup.wait(at_most=0.25)
-            for lease in self._leases.held():
-                self._wakeup.at(lease.bucket, time.monotonic() + self._settings.idle_poll)
+            if time.monotonic() > sweep:  # a bucket that nobody has planned for is looked into all the same
+                sweep = time.monotonic() + self._settings.idle_poll / 2
+                for lease in self._leases.held():
+                    self._wakeup.at(lease.bucket, sweep)
 
     async def drain(self) -> None:
         """Begin nothing any more, wait for what is on its way."""
@@ -131,24 +139,33 @@ class Sender:
         """
         served: set[UUID] = set()
         while True:
+            room = self._room()
+            if room <= 0:
+                self._starve(bucket)
+                return
             directory = await self._configuration.current()
             await self._inherit(bucket, directory)
-            seen = await self._look(bucket, directory, served)
+            limit = min(_LOOK, 4 * room)
+            seen = await self._look(bucket, directory, served, limit)
             lease = self._leases.get(bucket)
             if lease is None or lease.epoch != self._epochs.get(bucket) or self._stopping:
                 return
-            room = self._settings.sockets - self._in_flight.total()
-            if room <= 0:  # other buckets hold all sockets; theirs say when one is free, so this one has to ask
-                self._wakeup.at(bucket, time.monotonic() + _SHORTEST_PAUSE)
-                return
-            chosen = pick(seen.queue.due, self._paces, directory, now=time.monotonic(), room=room)
-            if not chosen:
-                break
+            chosen = pick(seen.queue.due, self._paces, directory, now=time.monotonic(), room=self._room())
             served |= {text.number_id for text in chosen}
-            await self._begin(lease, chosen, directory)
-            if len(seen.queue.due) < _LOOK or len(chosen) >= room:
+            if chosen:
+                await self._begin(lease, chosen, directory)
+            if not chosen or seen.queue.heads < limit:
                 break
-        self._plan(bucket, seen, directory)
+        self._plan(bucket, seen, directory, left=seen.queue.queued - len(chosen))
+
+    def _room(self) -> int:
+        """How many sockets are free. Other buckets may take some while this one is being looked into."""
+        return self._settings.sockets - self._in_flight.total()
+
+    def _starve(self, bucket: int) -> None:
+        """No socket is free: wait until some are, and look from time to time in case they come one by one."""
+        self._starved[bucket] = None
+        self._wakeup.at(bucket, time.monotonic() + _SHORTEST_PAUSE)
 
     async def _inherit(self, bucket: int, directory: Directory) -> None:
         """Learn the paces of a bucket that has just become ours."""
@@ -160,11 +177,12 @@ class Sender:
         self._paces.inherit(spent, time.monotonic(), directory)
         self._epochs[bucket] = lease.epoch
 
-    async def _look(self, bucket: int, directory: Directory, served: set[UUID]) -> _Seen:
+    async def _look(self, bucket: int, directory: Directory, served: set[UUID], limit: int) -> _Seen:
+        self._starved.pop(bucket, None)
         here = directory.numbers_by_bucket.get(bucket, ())
         waiting = {*self._paces.waiting(here, time.monotonic()), *served}
         async with self._database.single() as tx:
-            return _Seen(await outbox.due(tx, bucket, limit=_LOOK, waiting_numbers=waiting), tx.now)
+            return _Seen(await outbox.due(tx, bucket, limit=limit, waiting_numbers=waiting), tx.now)
 
     async def _begin(self, lease: Lease, chosen: list[Due], directory: Directory) -> None:
         """Take them through the door and send. Their sockets are counted from here on, before anything is awaited."""
@@ -179,12 +197,14 @@ class Sender:
         finally:
             self._in_flight[lease.bucket] -= len(chosen) - begun
 
-    def _plan(self, bucket: int, seen: _Seen, directory: Directory) -> None:
-        """Look again when a number is free, when something is due, or after a while. What is sent now plans for itself."""
+    def _plan(self, bucket: int, seen: _Seen, directory: Directory, *, left: int) -> None:
+        """Look again when a number is free, when something is due, or after a while, if anything is left behind."""
         now = time.monotonic()
-        if seen.queue.next_due is None:
+        if seen.queue.next_due is None or left <= 0:
+            self._more.discard(bucket)
             self._wakeup.at(bucket, now + self._settings.idle_poll)
             return
+        self._more.add(bucket)
         wait = max(0.0, (seen.queue.next_due - seen.now).total_seconds())
         if wait == 0.0:
             here = self._paces.waiting(directory.numbers_by_bucket.get(bucket, ()), now)
@@ -198,11 +218,22 @@ class Sender:
             handed = await self._sending.hand_over(intent, lease_until=self._leases.until(lease))
             self._learn(handed, directory)  # before anything is awaited: the next text may be due already
             await self._sending.settle_surely(bucket, handed)
+            if handed.mark.outcome not in _ENDED:  # it waits again
+                self._more.add(bucket)
         except Exception as error:  # left as begun: upkeep will call it ambiguous and look for its fate
             logs.trouble("send_left_open", error)
         finally:
             self._in_flight[bucket] -= 1
-            self._wakeup.now(bucket)
+            self._look_on(bucket)
+
+    def _look_on(self, bucket: int) -> None:
+        """A send has ended: the next of its leg may leave, and another bucket may have waited for the socket."""
+        if bucket in self._more:
+            self._wakeup.at(bucket, time.monotonic() + _GATHER)
+        if self._starved and self._room() >= min(_WORTH_A_LOOK, self._settings.sockets):
+            longest = next(iter(self._starved))
+            del self._starved[longest]
+            self._wakeup.now(longest)
 
     def _learn(self, handed: HandedOver, directory: Directory) -> None:
         if handed.throttled_for is not None:

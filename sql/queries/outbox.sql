@@ -1,22 +1,27 @@
 -- Sending: what is due, the guarded door, the mark, and the search for the fate of ambiguous sends.
 
 -- name: due
--- $1 bucket $2 now $3 limit $4 numbers that must wait. When the next queued row of all is due, and the heads of legs that
--- could leave now; no lock, for the door is the claim. `limit 1` keeps the planner from comparing every two rows of a long leg
-select n.at as next_due, d.message_id, d.number_id, d.segments
+-- $1 bucket $2 now $3 how many heads to look at $4 numbers that must wait. When the next queued row of all is due and how many
+-- there are (more than $3 count as one more), and the oldest head of a leg of each number that could leave now; no lock, for
+-- the door is the claim. `limit 1` keeps the planner from comparing every two rows of a long leg
+select n.at as next_due, w.rows as queued, d.message_id, d.number_id, d.segments, d.heads
   from (select min(o.due_at) as at from outbox o where o.bucket = $1::smallint and o.phase = 'queued') as n
+ cross join (select count(*) as rows
+               from (select 1 from outbox o where o.bucket = $1::smallint and o.phase = 'queued' limit $3 + 1) as q) as w
   left join (
-       select o.message_id, o.number_id, o.segments, o.due_at
-         from outbox o
-        where o.bucket = $1::smallint and o.phase = 'queued' and o.due_at <= $2::timestamptz
-          and o.number_id <> all ($4::uuid[])
-          and (o.leg_no is null
-               or o.leg_no = (select e.leg_no from outbox e
-                               where e.bucket = $1::smallint and e.phase in ('queued', 'sending')
-                                 and e.session_id = o.session_id and e.to_participant = o.to_participant
-                               order by e.leg_no limit 1))
-        order by o.due_at, o.message_id
-        limit $3) as d on true
+       select distinct on (h.number_id) h.message_id, h.number_id, h.segments, h.due_at, count(*) over () as heads
+         from (select o.message_id, o.number_id, o.segments, o.due_at
+                 from outbox o
+                where o.bucket = $1::smallint and o.phase = 'queued' and o.due_at <= $2::timestamptz
+                  and o.number_id <> all ($4::uuid[])
+                  and (o.leg_no is null
+                       or o.leg_no = (select e.leg_no from outbox e
+                                       where e.bucket = $1::smallint and e.phase in ('queued', 'sending')
+                                         and e.session_id = o.session_id and e.to_participant = o.to_participant
+                                       order by e.leg_no limit 1))
+                order by o.due_at, o.message_id
+                limit $3) as h
+        order by h.number_id, h.due_at, h.message_id) as d on true
  order by d.due_at, d.message_id;
 
 -- name: door

@@ -88,13 +88,18 @@ class Rig:
         return self.epochs[bucket]
 
     async def due(self, bucket: int) -> list[UUID]:
-        """The messages that could leave now."""
+        """The messages that could leave now, one for each number."""
         async with self.relay.database.transaction() as tx:
             return [d.message_id for d in (await outbox.due(tx, bucket, limit=1000, waiting_numbers=[])).due]
 
     async def begin(self, bucket: int) -> list[Intent]:
-        """Take everything that is due through the door."""
-        return await self.relay.sending.begin(bucket, await self.epoch(bucket), await self.due(bucket))
+        """Take everything that is due through the door, each number's texts one after the other."""
+        begun: list[Intent] = []
+        tried: list[UUID] = []
+        while (due := await self.due(bucket)) != tried:
+            begun += await self.relay.sending.begin(bucket, await self.epoch(bucket), due)
+            tried = due
+        return begun
 
     async def hand_over(self, bucket: int, intent: Intent) -> HandedOver:
         """Speak to the carrier and write down what came of it."""
