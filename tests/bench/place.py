@@ -1,0 +1,173 @@
+"""What a measurement needs: PostgreSQL of its own, the cheap carrier, and one build that is measured, as real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+import httpx
+
+from relay.cli.schema import migrate_now
+from relay.core.ids import IdKind, Seed, public
+from relay.core.model import Scope
+from relay.settings import read_settings
+from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
+from relay.vault import keyring
+from relay.wiring import open_relay
+from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, first_line, start, until
+from tests.bench.seed import Seeder, add_numbers
+from tests.bench.talks import POOLS, pairings
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+NUMBER_RATE = 50.0  #: segments a second: every number is paced, none is the limit
+
+
+def binaries() -> Path:
+    return find_binaries(Path(os.environ["RELAY_PG_BIN"]) if "RELAY_PG_BIN" in os.environ else None)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(slots=True)
+class Place:
+    """One build with its carrier. ``inbound`` is where texts are posted; ``processes`` are the build's, by name."""
+
+    inbound: str
+    server: EmbeddedServer
+    carrier_url: str
+    processes: dict[str, int]
+    key: str = ""
+    public_url: str = ""
+
+    async def ledger(self) -> tuple[list[tuple[int, str, str, float]], dict[str, int]]:
+        """What the carrier was handed since it was last told to forget, and how its receipts were answered."""
+        async with httpx.AsyncClient(base_url=self.carrier_url, timeout=60) as client:
+            told = (await client.get("/ledger")).json()
+        return [tuple(row) for row in told["ledger"]], told["receipts"]
+
+    async def forget(self) -> None:
+        async with httpx.AsyncClient(base_url=self.carrier_url, timeout=60) as client:
+            await client.post("/forget")
+
+    def spent(self) -> dict[str, float]:
+        """CPU seconds that each process has used so far, and PostgreSQL's processes together."""
+        spent = {name: cpu_of(pid) for name, pid in self.processes.items()}
+        spent["postgres"] = sum(cpu_of(pid) for pid in family(self.server.pid))
+        return spent
+
+    def resident(self) -> dict[str, int]:
+        """Bytes of memory that each process of the build holds."""
+        return {name: resident_of(pid) for name, pid in self.processes.items()}
+
+
+def cpu_of(pid: int) -> float:
+    """User and system time in seconds, with that of children that have ended; 0 for a process that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(int(field) for field in fields[11:15]) / _TICKS
+
+
+def resident_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return [pid]
+    return [pid, *(int(child) for child in children)]
+
+
+@asynccontextmanager
+async def carrier(folder: Path, *, latency_ms: float, receipts: bool = True) -> AsyncIterator[tuple[str, int]]:
+    """The cheap carrier; yields its address and process."""
+    arguments = ["-m", "tests.bench.carrier", "--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN]
+    arguments += ["--latency-ms", str(latency_ms), *([] if receipts else ["--no-receipts"])]
+    process = start(arguments, folder / "carrier.log")
+    try:
+        yield (await first_line(process))["url"], process.child.pid
+    finally:
+        process.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """``processes`` of ``relay serve``; ``settings`` of Relay and of PostgreSQL beyond the usual."""
+
+    sessions: int = 100_000
+    latency_ms: float = 0.0
+    processes: int = 1
+    settings: Mapping[str, str] = field(default_factory=dict)
+    postgres: Mapping[str, str] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def relay_place(folder: Path, wanted: Wanted) -> AsyncIterator[Place]:
+    """Relay, as ``relay serve`` runs it, over so many open sessions."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    with start_embedded(folder / "postgres", binaries=binaries(), settings=wanted.postgres) as server:
+        await migrate_now(server.dsn)
+        ring = folder / "keyring.json"
+        keyring.save_new(keyring.make(), ring)
+        key, connection = await furnish(server.dsn, ring, wanted.sessions)
+        url = f"http://127.0.0.1:{free_port()}"
+        async with carrier(folder, latency_ms=wanted.latency_ms) as (carrier_url, carrier_pid):
+            environment = {
+                "RELAY_DATABASE_URL": server.dsn,
+                "RELAY_KEYRING": str(ring),
+                "RELAY_PUBLIC_URL": url,
+                "RELAY_CARRIER_URL": carrier_url,
+                "RELAY_API_RATE": "100000",
+                **wanted.settings,
+            }
+            async with serving(folder, url, environment, wanted.processes) as pids:
+                inbound = f"{url}/hooks/{connection}/inbound"
+                yield Place(inbound, server, carrier_url, {**pids, "carrier": carrier_pid}, key, url)
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, url: str, environment: Mapping[str, str], processes: int
+) -> AsyncIterator[dict[str, int]]:
+    """``relay serve``, ready, and owning every bucket; yields its processes by name."""
+    command = ["-m", "relay", "serve", "--port", url.rpartition(":")[2], "--workers", str(processes)]
+    process = start(command, folder / "relay.log", environment)
+    try:
+        await until(lambda: [line["event"] for line in process.lines()].count("ready") == processes, process)
+        await asyncio.sleep(2.0)  # the leases are taken by then
+        pids = family(process.child.pid)[1:] if processes > 1 else [process.child.pid]
+        yield {f"relay {n}": pid for n, pid in enumerate(pids, 1)}
+    finally:
+        process.stop()
+
+
+async def furnish(dsn: str, ring: Path, sessions: int) -> tuple[str, str]:
+    """An account with 64 pools and about 1,000 numbers, and so many open sessions; returns its key and connection."""
+    plain = await asyncpg.connect(dsn)
+    async with open_relay(read_settings(keyring=ring), dsn) as relay:
+        now = await relay.database.now()
+        account = await relay.accounts.add("bench")
+        key = await relay.keys.add(account, name="bench", scopes=list(Scope))
+        credentials = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
+        connection = await relay.connections.add(account, "twilio", credentials, Seed(now, secrets.token_bytes(10)))
+        pools = [await relay.pools.add(account, f"pool {n}", Seed(now, secrets.token_bytes(10))) for n in range(POOLS)]
+        await add_numbers(plain, pools, connection.id, NUMBER_RATE)
+        directory = await relay.configuration.refreshed()
+        await Seeder(relay.vault, directory, pools, now).fill(plain, pairings(sessions))
+    await plain.close()
+    return key, public(IdKind.CONNECTION, connection.id)
