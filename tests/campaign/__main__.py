@@ -12,14 +12,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.campaign import crashes, cut_scene, failover, scenes, selftest
 from tests.campaign.outcome import Outcome, record
 
-#: 1,000,000 texts and 1,000 kills, in parts that one machine's memory can hold: texts, kills, seconds.
-_PARTS, _PART = 10, (100_000, 100, 3600.0)
+#: 1,000,000 texts and 1,000 kills, in parts that one machine's memory can hold.
+_PARTS, _PART = 10, partial(crashes.Goal, 100_000, 100, 3600.0, slack=3.0)
 
 Scene = Callable[[Path, int, bool], Coroutine[Any, Any, Outcome]]
 
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--within", type=float, default=200.0, help="seconds of talking at most")
     parser.add_argument("--rate", type=float, default=150.0, help="texts a second")
+    parser.add_argument("--slack", type=float, default=1.0, help="how much rarer than usual processes are killed")
     parser.add_argument("--selftest", action="store_true", help="plant bugs; each must be caught")
     parser.add_argument("--bug", help="with --selftest: only this one")
     parser.add_argument("--scene", nargs="+", choices=[*SCENES, "all"], default=[], help="instead of the campaign")
@@ -74,16 +76,11 @@ def _runs(chosen: argparse.Namespace, place: Path, seed: int) -> Iterator[tuple[
         yield name, SCENES[name](place / name, seed, chosen.full)
     if chosen.full and not chosen.scene:
         for part in range(chosen.parts):
-            yield "crashes, long", _crashes(chosen, place / f"part-{part}", seed + part, _PART)
+            goal = _PART(rate=chosen.rate)
+            yield "crashes, long", crashes.campaign(place / f"part-{part}", seed=seed + part, goal=goal)
     elif not chosen.scene:
-        yield "crashes", _crashes(chosen, place, seed, (chosen.texts, chosen.kills, chosen.within))
-
-
-def _crashes(
-    chosen: argparse.Namespace, place: Path, seed: int, goal: tuple[int, int, float]
-) -> Coroutine[Any, Any, Outcome]:
-    texts, kills, within = goal
-    return crashes.campaign(place, seed=seed, texts=texts, kills=kills, within=within, rate=chosen.rate)
+        goal = crashes.Goal(chosen.texts, chosen.kills, chosen.within, chosen.rate, chosen.slack)
+        yield "crashes", crashes.campaign(place, seed=seed, goal=goal)
 
 
 async def _play(name: str, run: Coroutine[Any, Any, Outcome], chosen: argparse.Namespace) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.campaign.campaign import Plan, Run, complaints, running, talk
@@ -10,10 +11,23 @@ from tests.campaign.outcome import Outcome
 from tests.campaign.trouble import DEEDS, Keeper, Trouble
 
 
-async def campaign(folder: Path, *, seed: int, texts: int, kills: int, within: float, rate: float) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """How much of what. ``within``: seconds of talking at most; ``rate``: texts a second. ``slack``: how much rarer than
+    usual processes are killed, because each start of one costs as much as a thousand texts."""
+
+    texts: int
+    kills: int
+    within: float
+    rate: float
+    slack: float = 1.0
+
+
+async def campaign(folder: Path, *, seed: int, goal: Goal) -> Outcome:
     """Run it and tell what happened."""
-    async with running(Plan(seed, texts, within, manners=Manners(rate=rate)), folder) as run:
-        trouble = Trouble(Keeper(run))
+    texts, kills = goal.texts, goal.kills
+    async with running(Plan(seed, texts, goal.within, manners=Manners(rate=goal.rate)), folder) as run:
+        trouble = Trouble(Keeper(run, armed=1 / goal.slack), kill_every=2.5 * goal.slack)
         await trouble.keeper.begin()
 
         def enough() -> bool:
@@ -28,7 +42,9 @@ async def campaign(folder: Path, *, seed: int, texts: int, kills: int, within: f
         wrong += [f"{place} ended with {code}" for place, code in codes.items() if code != 0]
         _tell(run, trouble)
         if wrong:
-            print(f"  again: python -m tests.campaign --seed {seed} --texts {texts} --kills {kills}")
+            print(
+                f"  again: python -m tests.campaign --seed {seed} --texts {texts} --kills {kills} --slack {goal.slack}"
+            )
         return Outcome(
             f"{run.crowd.acked} texts and {trouble.keeper.kills} kills in {run.seconds['talking']:.0f} s,"
             f" {len(trouble.done)} kinds of fault, {len(trouble.keeper.struck)} places to die",

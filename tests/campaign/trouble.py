@@ -39,6 +39,7 @@ class Keeper:
     run: Run
     places: tuple[str, ...] = PLACES
     crash: bool = True
+    armed: float = 1.0  #: share of the processes that get a point to die at
     extra: Mapping[str, str] = field(default_factory=dict)
     skews: tuple[str, ...] = SKEWS
     pauses_at: str = ""  #: a point at which the first process stops, for ``pause_for`` seconds
@@ -90,7 +91,7 @@ class Keeper:
         extra = {"CAMPAIGN_SKEW": skew, **self.extra}
         if self.pauses_at and place == self.places[0]:
             extra["CAMPAIGN_PAUSE"] = f"{self.pauses_at}:{self.run.chance.randrange(10, 30)}"
-        if self.crash:
+        if self.crash and self.run.chance.random() < self.armed:
             # Few points are reached often; those that are reached seldom strike the first time.
             point = next(self._points)
             often = point.startswith(("ingest", "door", "send", "mark", "receipt"))
