@@ -30,6 +30,9 @@ from relay.storage.inbox import InboxKey, InboxKind, LockedSession, SeatedPerson
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
 
+#: Seconds that a text may wait for its turn before later ones are refused (503): carriers hang up after 10 to 15.
+_PATIENCE = 4.0
+
 
 class Taken(StrEnum):
     """What became of an inbound text, for the metrics."""
@@ -52,7 +55,7 @@ class Inbound:
     _batches: Coalescer[ArrivedText, Taken] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._batches = Coalescer(self.take)
+        self._batches = Coalescer(self.take, patience=_PATIENCE)
 
     async def receive(self, connection: Connection, text: InboundText) -> Taken:
         """Take one verified text in. Raises StorageUnavailable when nothing could be stored."""
@@ -121,6 +124,8 @@ class _Batch:
         self._vault = vault
         self._sessions: dict[UUID, LockedSession] = {}
         self._seats: dict[UUID, SeatedPerson] = {}
+        self._bound: dict[tuple[UUID, bytes], SeatedPerson] = {}  #: who holds the binding of a number and a person
+        self._there: dict[UUID, list[SeatedPerson]] = {}  #: by session
         self._messages: list[messages.NewMessage] = []
         self._outbox: list[messages.NewOutboxRow] = []
         self._notices: list[tuple[ArrivedText, Forward | Refuse]] = []
@@ -158,17 +163,18 @@ class _Batch:
                 return
             locked = await inbox.lock_sessions(self._tx, self._bucket, missing)
             self._sessions |= {s.id: s for s in locked if s.id not in self._sessions}
-            seated = await inbox.people(self._tx, self._bucket, [s.id for s in locked])
-            self._seats |= {s.participant.id: s for s in seated}
-            missing = [pair for pair in missing if self._seat(*pair) is None]
+            self._take_seats(await inbox.people(self._tx, self._bucket, [s.id for s in locked]))
+            missing = [pair for pair in missing if pair not in self._bound]
 
-    def _seat(self, number_id: UUID, party_index: bytes) -> SeatedPerson | None:
-        """The participant who holds the binding of this number and person."""
-        for seat in self._seats.values():
+    def _take_seats(self, seated: Sequence[SeatedPerson]) -> None:
+        """Remember everybody of some sessions, in place of what was known of them."""
+        self._there |= {seat.session_id: [] for seat in seated}
+        for seat in seated:
             who = seat.participant
-            if seat.bound and who.number_id == number_id and who.party_index == party_index:
-                return seat
-        return None
+            self._there[seat.session_id].append(seat)
+            self._seats[who.id] = seat
+            if seat.bound:
+                self._bound[who.number_id, who.party_index] = seat
 
     def _decide(self, text: ArrivedText) -> Taken:
         if text.number_id is None:
@@ -184,11 +190,11 @@ class _Batch:
         return Taken.FORWARDED
 
     def _facts(self, text: ArrivedText) -> Facts:
-        seat = self._seat(text.number_id, text.party.index) if text.party and text.number_id else None
+        seat = self._bound.get((text.number_id, text.party.index)) if text.party and text.number_id else None
         conversation = None
         if seat is not None:
             session = self._sessions[seat.session_id]
-            there = tuple(s.participant for s in self._seats.values() if s.session_id == session.id)
+            there = tuple(s.participant for s in self._there[session.id])
             conversation = Conversation(session.id, session.open, session.lifetime, seat.participant.id, there)
         return Facts(
             at=self._tx.now,

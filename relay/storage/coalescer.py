@@ -25,12 +25,14 @@ _AT_ONCE = 4  # transactions of one kind of work, for each process: more would o
 class _Asked(Generic[Item, Result]):
     item: Item
     answer: asyncio.Future[Result]
+    since: float
 
 
 class Coalescer(Generic[Item, Result]):
     """``work`` does a batch of one bucket in one transaction and gives one result for each item, in order.
 
-    Items that are equal by ``alone`` never share a batch: the later one waits for the next.
+    Items that are equal by ``alone`` never share a batch: the later one waits for the next. With ``patience``, nobody has to
+    wait behind somebody who has waited for so many seconds: whoever comes then is told to come again.
     """
 
     def __init__(
@@ -38,17 +40,21 @@ class Coalescer(Generic[Item, Result]):
         work: Callable[[int, Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
         alone: Callable[[Item], Hashable] | None = None,
+        patience: float | None = None,
     ) -> None:
         self._work = work
         self._alone = alone
+        self._patience = patience
         self._waiting: dict[int, list[_Asked[Item, Result]]] = {}
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def do(self, bucket: int, item: Item) -> Result:
-        """The item's own result. Raises what its work raised."""
-        asked: _Asked[Item, Result] = _Asked(item, asyncio.get_running_loop().create_future())
-        waiting = self._waiting.get(bucket)
+        """The item's own result. Raises what its work raised, and StorageUnavailable when too much waits already."""
+        loop, waiting = asyncio.get_running_loop(), self._waiting.get(bucket)
+        if waiting and self._patience is not None and loop.time() - waiting[0].since > self._patience:
+            raise StorageUnavailable
+        asked: _Asked[Item, Result] = _Asked(item, loop.create_future(), loop.time())
         if waiting is None:
             self._waiting[bucket] = [asked]
             task = asyncio.create_task(self._serve(bucket))
@@ -62,7 +68,8 @@ class Coalescer(Generic[Item, Result]):
         """Batch after batch until nobody waits. What is asked for while others have their turn comes into the next one."""
         while self._waiting[bucket]:
             async with self._turns:
-                await self._do(bucket, self._next(bucket))
+                if batch := self._next(bucket):
+                    await self._do(bucket, batch)
         del self._waiting[bucket]
 
     def _next(self, bucket: int) -> list[_Asked[Item, Result]]:

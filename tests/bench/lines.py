@@ -1,7 +1,6 @@
 """The cheapest HTTP client there is: requests are bytes made beforehand, of an answer only status and length are read.
 
-For load alone. It knows no chunked answers and no redirects, and a broken connection ends the run: nothing under test here
-may break one.
+For load alone: it knows no chunked answers and no redirects.
 """
 
 from __future__ import annotations
@@ -19,10 +18,11 @@ Heard = Callable[[int], None]
 
 
 class Line(asyncio.Protocol):
-    """One connection, one request at a time. ``free`` is called with the line when it can take another."""
+    """One connection, one request at a time. ``free`` is called when it can take another, ``lost`` when it never will."""
 
-    def __init__(self, free: Callable[[Line], None]) -> None:
+    def __init__(self, free: Callable[[Line], None], lost: Callable[[Line], None]) -> None:
         self._free = free
+        self._lost = lost
         self._heard: Heard | None = None
         self._rest = b""
         self._transport: asyncio.Transport | None = None
@@ -51,6 +51,7 @@ class Line(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         heard, self._heard, self._transport = self._heard, None, None
+        self._lost(self)
         if heard is not None:
             heard(0)
 
@@ -64,29 +65,36 @@ class Line(asyncio.Protocol):
 
 
 class Lines:
-    """So many connections to one place. What finds all of them busy waits its turn."""
+    """So many connections to one place. What finds all of them busy waits its turn; one that breaks is replaced."""
 
     def __init__(self, url: str, count: int) -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
         self._count = count
-        self._all: list[Line] = []
+        self._all: set[Line] = set()
         self._idle: deque[Line] = deque()
         self._waiting: deque[tuple[bytes, Heard]] = deque()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def open(self) -> None:
-        loop = asyncio.get_running_loop()
         for _ in range(self._count):
-            _, line = await loop.create_connection(lambda: Line(self._freed), *self._address)
-            self._all.append(line)
-            self._freed(line)
+            await self._open_one()
+
+    async def _open_one(self) -> None:
+        loop = asyncio.get_running_loop()
+        _, line = await loop.create_connection(lambda: Line(self._freed, self._lost), *self._address)
+        self._all.add(line)
+        self._freed(line)
 
     def ask(self, request: bytes, heard: Heard) -> None:
         """Send when a connection is free; ``heard`` is called with the status, 0 when the connection was lost."""
-        if self._idle:
-            self._idle.popleft().ask(request, heard)
-        else:
-            self._waiting.append((request, heard))
+        while self._idle:
+            line = self._idle.popleft()
+            if line.is_open:
+                line.ask(request, heard)
+                return
+        self._waiting.append((request, heard))
 
     def _freed(self, line: Line) -> None:
         if self._waiting:
@@ -94,8 +102,16 @@ class Lines:
         else:
             self._idle.append(line)
 
+    def _lost(self, line: Line) -> None:
+        self._all.discard(line)
+        if not self._closed:
+            task = asyncio.create_task(self._open_one())
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
     def close(self) -> None:
-        for line in self._all:
+        self._closed = True
+        for line in list(self._all):
             line.close()
 
 

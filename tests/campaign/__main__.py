@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.campaign import crashes, cut_scene, failover, scenes, selftest
+from tests.campaign import burst, crashes, cut_scene, failover, scenes, selftest
 from tests.campaign.outcome import Outcome, record
 
 #: 1,000,000 texts and 1,000 kills, in parts that one machine's memory can hold.
@@ -32,7 +32,7 @@ SCENES: dict[str, Scene] = {
     "load": lambda at, seed, full: scenes.load(
         at, seed=seed, rate=300.0 if full else 150.0, seconds=600.0 if full else 15.0
     ),
-    "burst": lambda at, seed, full: scenes.burst(
+    "burst": lambda at, seed, full: burst.burst(
         at, seed=seed, rate=3000.0 if full else 1000.0, seconds=10.0 if full else 3.0
     ),
     "outage": lambda at, seed, full: scenes.outage(

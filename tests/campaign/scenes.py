@@ -1,4 +1,4 @@
-"""Runs with one question each: answers that never come, more texts than usual, PostgreSQL away, a full disk."""
+"""Runs with one question each: answers that never come, a steady load, PostgreSQL away, a full disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from relay.core.model import OnAmbiguous
 from tests.campaign.campaign import NOTICES, Plan, Run, complaints, running, talk
 from tests.campaign.crowd import Crowd, Manners
-from tests.campaign.history import NEVER, Said
+from tests.campaign.history import NEVER
 from tests.campaign.outcome import Outcome
 from tests.campaign.trouble import Keeper
 from tests.campaign.world import PEOPLE, Shape
@@ -62,37 +62,7 @@ async def load(folder: Path, *, seed: int, rate: float, seconds: float) -> Outco
     figures = (
         f"{run.crowd.acked} texts in {talked:.0f} s, {run.crowd.acked / talked:.0f}/s;"
         f" acknowledged p50 {_ms(took, 0.5)}, p99 {_ms(took, 0.99)};"
-        f" relayed p50 {_ms(relayed, 0.5)}, p99 {_ms(relayed, 0.99)}; {_answers(run)}"
-    )
-    return Outcome(figures, wrong)
-
-
-async def burst(folder: Path, *, seed: int, rate: float, seconds: float) -> Outcome:
-    """Far more than can be sent, for a while: everything is stored or answered 503, and all of it leaves in the end."""
-    shape = Shape(pools=16, numbers=60, rate=20.0)
-    plan = Plan(seed, 0, seconds, shape=shape, manners=Manners(talkers=0), settle_within=600.0)
-    async with running(plan, folder) as run:
-        keeper = Keeper(run, PLACES, crash=False, skews=("0",))
-        await keeper.begin()
-        senders = await _pairs(run.crowd, 300)
-        gate = asyncio.Semaphore(256)  # more at once would only make this generator late for its own answers
-
-        async def say(n: int) -> Said:
-            async with gate:
-                return await run.crowd.say(*senders[n % len(senders)])
-
-        began = time.monotonic()
-        saying: list[asyncio.Task[Said]] = []
-        for n in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, began + n / rate - time.monotonic()) if n % 20 == 0 else 0)
-            saying.append(asyncio.create_task(say(n)))
-        await asyncio.gather(*saying)
-        stored = time.monotonic() - began
-        wrong = await _ended(run, keeper, "burst")
-        drained = run.seconds["settling"]
-    figures = (
-        f"{len(saying)} texts, {rate:.0f}/s wanted, {len(saying) / stored:.0f}/s stored, all of them after {stored:.1f} s,"
-        f" gone {drained:.1f} s later; {_answers(run)}"
+        f" relayed p50 {_ms(relayed, 0.5)}, p99 {_ms(relayed, 0.99)}; {answers(run)}"
     )
     return Outcome(figures, wrong)
 
@@ -105,7 +75,7 @@ async def outage(folder: Path, *, seed: int, away: float, queued: int) -> Outcom
         world = run.world
         world.start("api 1", arguments=["--api-only"])
         await world.ready("api 1")
-        senders = await _pairs(run.crowd, 200)
+        senders = await pairs(run.crowd, 200)
         gate = asyncio.Semaphore(32)
 
         async def say(n: int) -> None:
@@ -121,7 +91,7 @@ async def outage(folder: Path, *, seed: int, away: float, queued: int) -> Outcom
         first = time.monotonic() - back
         world.start("worker 1")
         began = time.monotonic()
-        wrong = await _ended(run, Keeper(run, ("api 1", "worker 1"), crash=False), "outage")
+        wrong = await ended(run, Keeper(run, ("api 1", "worker 1"), crash=False), "outage")
         drained = time.monotonic() - began
     if first > 10 or drained > 60:
         wrong.append(f"outage: first 2xx after {first:.1f} s, drained after {drained:.1f} s")
@@ -177,7 +147,7 @@ async def _fill_disk(disk: Path, seed: int) -> Outcome:
         wrong = complaints(run, "disk full")
     if not run.crowd.answers[503]:
         wrong.append("disk full: it never was, nothing was answered 503")
-    return Outcome(f"{run.crowd.acked} texts acknowledged, full for 5 s; {_answers(run)}", wrong)
+    return Outcome(f"{run.crowd.acked} texts acknowledged, full for 5 s; {answers(run)}", wrong)
 
 
 def _skipped(why: str) -> Outcome:
@@ -215,7 +185,7 @@ def _so_many(crowd: Crowd, texts: int) -> Callable[[], bool]:
     return lambda: crowd.acked >= texts
 
 
-async def _ended(run: Run, keeper: Keeper, name: str) -> list[str]:
+async def ended(run: Run, keeper: Keeper, name: str) -> list[str]:
     """Nobody says anything more: wait, look, judge."""
 
     async def nothing(_: Run) -> None:
@@ -225,7 +195,7 @@ async def _ended(run: Run, keeper: Keeper, name: str) -> list[str]:
     return complaints(run, name)
 
 
-async def _pairs(crowd: Crowd, count: int) -> list[tuple[Any, str, str]]:
+async def pairs(crowd: Crowd, count: int) -> list[tuple[Any, str, str]]:
     """So many sessions between neighbours; whoever texts which number in them."""
     found: list[tuple[Any, str, str]] = []
     for n in range(count):
@@ -236,7 +206,7 @@ async def _pairs(crowd: Crowd, count: int) -> list[tuple[Any, str, str]]:
     return found
 
 
-def _answers(run: Run) -> str:
+def answers(run: Run) -> str:
     """How webhooks were answered; 0 stands for no answer at all."""
     return "webhooks answered " + ", ".join(f"{status} x {n}" for status, n in sorted(run.crowd.answers.items()))
 

@@ -54,6 +54,34 @@ async def test_buckets_do_not_wait_for_each_other(work: Work) -> None:
     await asyncio.gather(*asking)
 
 
+async def test_a_bucket_takes_all_that_waits_by_then_when_its_turn_comes_late(work: Work) -> None:
+    together = Coalescer(work)
+    asking = [asyncio.create_task(together.do(bucket, bucket)) for bucket in range(4)]
+    await asyncio.sleep(0.01)
+    asking += [asyncio.create_task(together.do(9, n)) for n in range(90, 92)]
+    await asyncio.sleep(0.01)
+    asking += [asyncio.create_task(together.do(9, n)) for n in range(92, 94)]
+    await asyncio.sleep(0.01)
+    work.go.set()
+    await asyncio.gather(*asking)
+
+    assert work.batches[4:] == [[90, 91, 92, 93]]
+
+
+async def test_whoever_comes_is_refused_when_somebody_has_waited_too_long_already(work: Work) -> None:
+    together = Coalescer(work, patience=0.02)
+    served = asyncio.create_task(together.do(1, 1))
+    await asyncio.sleep(0.01)
+    waits = asyncio.create_task(together.do(1, 2))
+    await asyncio.sleep(0.05)
+
+    with pytest.raises(StorageUnavailable):
+        await together.do(1, 3)
+    work.go.set()
+    assert await asyncio.gather(*[served, waits]) == [2, 4]
+    assert await together.do(1, 4) == 8
+
+
 async def test_a_batch_has_its_limit(work: Work) -> None:
     work.go.set()
     together = Coalescer(work)
