@@ -1,48 +1,50 @@
-"""``python -m tests.bench``: figures of this version on this machine. Prints them; asserts nothing about time."""
+"""``python -m tests.bench``: how fast this version is here, as ratios to other builds measured in the same run.
+
+``--short`` takes a minute and asserts no time; without it, about ten. Both fail when a promise was broken while they measured.
+``--full`` shows what growth and memory cost, and takes up to an hour.
+"""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import sys
 import tempfile
+import time
 from pathlib import Path
 
-from relay.cli.schema import migrate_now
-from relay.storage.embedded import find_binaries, start_embedded
-from tests.acceptance.installation import installed
-from tests.bench.steady import NUMBERS, Figures, percentile, steady
+import uvloop
 
-RATE, CARRIER_MS, NUMBER_RATE = 100.0, 50, 5.0
+from tests.bench import growth, table
+from tests.bench.place import NUMBER_RATE
+from tests.bench.runs import CORE, SHORT, core
+from tests.bench.talks import NUMBERS, POOLS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="20 s instead of 60")
-    seconds = 20.0 if parser.parse_args().short else 60.0
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        with start_embedded(place / "postgres", binaries=find_binaries()) as server:
-            figures = asyncio.run(_measure(place, server.dsn, seconds))
-    _show(figures)
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--full", action="store_true", help="growth and memory instead")
+    parser.add_argument("--record", action="store_true", help="keep the figures in docs/")
+    chosen = parser.parse_args()
+    began = time.monotonic()
 
+    def told(step: str) -> None:
+        print(f"[{time.monotonic() - began:4.0f} s] {step}", flush=True)
 
-async def _measure(folder: Path, dsn: str, seconds: float) -> Figures:
-    await migrate_now(dsn)
-    async with installed(folder, dsn, numbers=NUMBERS, rate=NUMBER_RATE) as place:
-        await place.weather(latency_ms=CARRIER_MS)
-        await place.api(worker=True)
-        return await steady(place, rate=RATE, seconds=seconds)
-
-
-def _show(figures: Figures) -> None:
     print(
-        f"{RATE:.0f} texts/s for {figures.seconds:.0f} s over {len(NUMBERS)} numbers of {NUMBER_RATE:.0f} segments/s,"
-        f" pacing on, carrier answering in {CARRIER_MS} ms, everything sealed"
+        f"{NUMBERS} numbers of {NUMBER_RATE:.0f} segments/s in {POOLS} pools, pacing on, everything sealed, receipts on",
+        flush=True,
     )
-    for name, values in (("ack", figures.acks), ("relay", figures.relays)):
-        shares = "  ".join(f"p{share * 100:g} {percentile(values, share) * 1000:7.1f} ms" for share in (0.5, 0.9, 0.99))
-        print(f"{name:6} {shares}")
-    print(f"texts {figures.texts}, refused {figures.refused}, lost {figures.lost}, doubled {figures.doubled}")
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        if chosen.full:
+            results = uvloop.run(growth.growth(Path(folder), told))
+        else:
+            results = uvloop.run(core(Path(folder), SHORT if chosen.short else CORE, told))
+    seen = table.facts(results)
+    print("\n".join(table.lines(seen)))
+    if chosen.record:
+        table.record(seen)
+    sys.exit(1 if any(row["broken"] for row in seen["rows"] if row["name"].startswith("relay")) else 0)
 
 
 main()

@@ -79,6 +79,11 @@ class Carrier:
         """Everything since the last ``forget``."""
         return answer(200, json.dumps({"ledger": self.ledger, "receipts": self.answered}).encode())
 
+    def counts(self) -> bytes:
+        """How many texts there are in the ledger, and how many receipts were taken."""
+        taken = self.answered[200] + self.answered[204]
+        return answer(200, json.dumps({"texts": len(self.ledger), "receipts": taken}).encode())
+
     def forget(self) -> bytes:
         self.ledger, self.answered = [], Counter()
         for lines in self._lines.values():
@@ -121,6 +126,8 @@ class Call(asyncio.Protocol):
                 self._say(told)
         elif head.startswith(b"GET /ledger"):
             self._say(carrier.told())
+        elif head.startswith(b"GET /counts"):
+            self._say(carrier.counts())
         elif head.startswith(b"POST /forget"):
             self._say(carrier.forget())
         else:

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
 from relay.vault import keyring
 from relay.wiring import open_relay
 from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, first_line, start, until
+from tests.bench.baselines import tables
+from tests.bench.baselines.builds import Build
 from tests.bench.seed import Seeder, add_numbers
 from tests.bench.talks import POOLS, pairings
 
@@ -56,13 +58,19 @@ class Place:
             told = (await client.get("/ledger")).json()
         return [tuple(row) for row in told["ledger"]], told["receipts"]
 
+    async def left(self) -> tuple[int, int]:
+        """How many texts the carrier was handed, and how many receipts it was answered 2xx for."""
+        async with httpx.AsyncClient(base_url=self.carrier_url, timeout=60) as client:
+            told = (await client.get("/counts")).json()
+        return told["texts"], told["receipts"]
+
     async def forget(self) -> None:
         async with httpx.AsyncClient(base_url=self.carrier_url, timeout=60) as client:
             await client.post("/forget")
 
     def spent(self) -> dict[str, float]:
         """CPU seconds that each process has used so far, and PostgreSQL's processes together."""
-        spent = {name: cpu_of(pid) for name, pid in self.processes.items()}
+        spent = {name: sum(cpu_of(one) for one in family(pid)) for name, pid in self.processes.items()}
         spent["postgres"] = sum(cpu_of(pid) for pid in family(self.server.pid))
         return spent
 
@@ -138,6 +146,43 @@ async def relay_place(folder: Path, wanted: Wanted) -> AsyncIterator[Place]:
             async with serving(folder, url, environment, wanted.processes) as pids:
                 inbound = f"{url}/hooks/{connection}/inbound"
                 yield Place(inbound, server, carrier_url, {**pids, "carrier": carrier_pid}, key, url)
+
+
+@asynccontextmanager
+async def baseline_place(folder: Path, build: Build, wanted: Wanted) -> AsyncIterator[Place]:
+    """Another build over the same conversations."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    with start_embedded(folder / "postgres", binaries=binaries(), settings=wanted.postgres) as server:
+        talks = (talk for pairing in pairings(wanted.sessions) for talk in pairing.talks())
+        await tables.furnish(server.dsn, ((t.number, t.sender, t.shown, t.recipient) for t in talks))
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        async with carrier(folder, latency_ms=wanted.latency_ms) as (carrier_url, carrier_pid):
+            environment = {
+                "BENCH_DATABASE_URL": server.dsn,
+                "BENCH_CARRIER_URL": carrier_url,
+                "BENCH_PUBLIC_URL": url,
+                "BENCH_PORT": str(port),
+                "BENCH_ACCOUNT_SID": ACCOUNT_SID,
+                "BENCH_AUTH_TOKEN": AUTH_TOKEN,
+            }
+            process = start(build.command(port)[1:], folder / f"{build.name}.log", environment)
+            try:
+                await _healthy(url)
+                pids = {build.name: process.child.pid, "carrier": carrier_pid}
+                yield Place(f"{url}/inbound", server, carrier_url, pids)
+            finally:
+                process.stop()
+
+
+async def _healthy(url: str) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=5) as client:
+        for _ in range(600):
+            with suppress(httpx.TransportError):
+                if (await client.get("/healthz")).status_code == 200:
+                    return
+            await asyncio.sleep(0.05)
+    raise AssertionError("a build does not start")
 
 
 @asynccontextmanager

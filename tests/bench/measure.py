@@ -1,0 +1,91 @@
+"""One measurement: texts go in at one place, and it is watched until the last of them has left and been told delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.bench.judge import judge
+from tests.bench.load import Load, flood, open_loop, talks, texts
+from tests.bench.place import Place
+
+_STUCK = 10.0  # seconds without anything new: what is missing then does not come
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """``rate``: texts a second, from the first post to the last receipt. ``cpu``: microseconds a text, by process.
+    ``acks`` and ``relays``: seconds from when a text was due to its 2xx, and to the carrier. ``broken``: promises."""
+
+    texts: int
+    rate: float
+    cpu: Mapping[str, float]
+    acks: Sequence[float] = field(repr=False)
+    relays: Sequence[float] = field(repr=False)
+    answers: Mapping[int, int]
+    broken: Sequence[str]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which this share of all values lies."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
+
+
+@dataclass(slots=True)
+class Bench:
+    """Measures one place as often as wanted. ``sessions``: how many of its sessions talk."""
+
+    place: Place
+    sessions: int = 20_000
+    _serial: int = 1
+
+    async def saturated(self, count: int, *, lines: int) -> Figures:
+        """Post so many texts as fast as they are answered."""
+        return await self._measure(count, rate=None, lines=lines)
+
+    async def steady(self, rate: float, seconds: float) -> Figures:
+        """Post so many texts a second, each at its own time."""
+        return await self._measure(int(rate * seconds), rate=rate, lines=256)
+
+    async def _measure(self, count: int, *, rate: float | None, lines: int) -> Figures:
+        place = self.place
+        said = texts(place.inbound, talks(self.sessions, seed=self._serial), count, first=self._serial)
+        self._serial += count
+        await place.forget()
+        before = place.spent()
+        if rate is None:
+            load = await flood(place.inbound, said, lines=lines)
+        else:
+            load = await open_loop(place.inbound, said, rate=rate, lines=lines)
+        ledger, ended = await self._drained(count)
+        spent = {name: used - before[name] for name, used in place.spent().items()}
+        return _figures(load, ledger, ended - load.began, spent)
+
+    async def _drained(self, count: int) -> tuple[list[tuple[int, str, str, float]], float]:
+        """Wait until the carrier has everything and each receipt was taken, or nothing new comes; returns its ledger, and when
+        the last of it came."""
+        seen, ended = (0, 0), time.time()
+        while min(seen) < count and time.time() - ended < _STUCK:
+            await asyncio.sleep(0.05)
+            if (now := await self.place.left()) != seen:
+                seen, ended = now, time.time()
+        ledger, _ = await self.place.ledger()
+        return ledger, ended
+
+
+def _figures(
+    load: Load, ledger: list[tuple[int, str, str, float]], seconds: float, spent: Mapping[str, float]
+) -> Figures:
+    count, at = len(load.said), {serial: when for serial, _, _, when in ledger}
+    return Figures(
+        texts=count,
+        rate=count / seconds,
+        cpu={name: used / count * 1e6 for name, used in spent.items()},
+        acks=[said.acked - said.due for said in load.said if said.acked],
+        relays=[at[said.serial] - said.due for said in load.said if said.serial in at],
+        answers=load.answers,
+        broken=judge(load, ledger),
+    )
