@@ -59,14 +59,14 @@ class Size:
 
 
 SHORT = Size(1, 5_000, 3_000, 1_500, 0, (0, 0), (100.0, 8.0), (0.0, 0.0), 3)
-CORE = Size(3, 100_000, 10_000, 4_000, 2_000, (6_000, 400), (500.0, 20.0), (3000.0, 10.0), 6)
+CORE = Size(3, 50_000, 8_000, 4_000, 2_000, (5_000, 300), (500.0, 20.0), (3000.0, 10.0), 5)
 
 
 async def core(folder: Path, size: Size, told: Callable[[str], None]) -> list[Result]:
     """All builds, interleaved."""
     found: dict[str, Result] = {}
     for turn in range(size.rounds):
-        for name, run in _steps(size):
+        for name, run in [*_compared(size), *(_once(size) if turn == size.rounds - 1 else [])]:
             told(f"round {turn + 1} of {size.rounds}: {name}")
             result = found.setdefault(name, Result(name))
             await run(folder / f"{turn}-{name.replace(' ', '-')}", result)
@@ -76,40 +76,37 @@ async def core(folder: Path, size: Size, told: Callable[[str], None]) -> list[Re
 Step = tuple[str, Callable[[Path, Result], Awaitable[None]]]
 
 
-def _steps(size: Size) -> list[Step]:
+def _compared(size: Size) -> list[Step]:
+    """What ratios are made of: measured in every round."""
     wanted = Wanted(sessions=size.sessions)
     steps: list[Step] = [
         ("pgbench, one by one", lambda at, result: _pgbench(at, result, CYCLE, size)),
         ("pgbench, in fifties", lambda at, result: _pgbench(at, result, CYCLE_50, size)),
+        ("relay", lambda at, r: _flooded(relay_place(at, wanted), r, size.relay)),
     ]
     if _has(NAIVE):
         steps.append(("naive async", lambda at, r: _flooded(baseline_place(at, NAIVE, wanted), r, size.naive)))
-    steps.append(("relay", lambda at, r: _flooded(relay_place(at, wanted), r, size.relay)))
-    if size.vendor:
-        steps += _long_steps(size)
-    steps.append(("relay, steady", lambda at, r: _steadily(relay_place(at, wanted), r, *size.steady)))
-    if size.burst[1]:
-        steps.append(("relay, burst", lambda at, r: _steadily(relay_place(at, wanted), r, *size.burst)))
+    if size.vendor and _has(VENDOR):
+        steps.append(("vendors' sample", lambda at, r: _flooded(baseline_place(at, VENDOR, wanted), r, size.vendor)))
     return steps
 
 
-def _long_steps(size: Size) -> list[Step]:
+def _once(size: Size) -> list[Step]:
+    """What stands for itself, or is far enough away: measured in the last round."""
     wanted, far = Wanted(sessions=size.sessions), Wanted(size.sessions, latency_ms=100, settings=_MANY_SOCKETS)
-    two = Wanted(sessions=size.sessions, processes=2)
-    slow = Wanted(sessions=size.sessions, postgres=_SLOW_DISK)
-    steps: list[Step] = [
-        ("relay, two processes", lambda at, r: _flooded(relay_place(at, two), r, size.relay)),
-        ("relay, slow disk", lambda at, r: _flooded(relay_place(at, slow), r, size.relay)),
-        ("relay, carrier 100 ms", lambda at, r: _flooded(relay_place(at, far), r, size.slow[0])),
-    ]
-    if _has(VENDOR):
+    steps: list[Step] = [("relay, steady", lambda at, r: _steadily(relay_place(at, wanted), r, *size.steady))]
+    if size.burst[1]:
+        two = Wanted(sessions=size.sessions, processes=2)
+        slow = Wanted(sessions=size.sessions, postgres=_SLOW_DISK)
         steps += [
-            ("vendors' sample", lambda at, r: _flooded(baseline_place(at, VENDOR, wanted), r, size.vendor)),
-            (
-                "vendors' sample, carrier 100 ms",
-                lambda at, r: _flooded(baseline_place(at, VENDOR, far), r, size.slow[1]),
-            ),
+            ("relay, burst", lambda at, r: _steadily(relay_place(at, wanted), r, *size.burst)),
+            ("relay, two processes", lambda at, r: _flooded(relay_place(at, two), r, size.relay)),
+            ("relay, slow disk", lambda at, r: _flooded(relay_place(at, slow), r, size.relay)),
+            ("relay, carrier 100 ms", lambda at, r: _flooded(relay_place(at, far), r, size.slow[0])),
         ]
+        if _has(VENDOR):
+            vendor = ("vendors' sample, carrier 100 ms", size.slow[1])
+            steps.append((vendor[0], lambda at, r: _flooded(baseline_place(at, VENDOR, far), r, vendor[1])))
     return steps
 
 

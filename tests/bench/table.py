@@ -16,6 +16,8 @@ from tests.bench.runs import Result
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD, PICTURE = ROOT / "docs" / "performance.json", ROOT / "docs" / "performance.svg"
+PAGE = ROOT / "docs" / "performance.md"
+_FROM, _TO = "<!-- figures -->", "<!-- end of figures -->"
 #: Below this share of pgbench's rate the naive build was held back by something else than itself, and flatters us.
 FAIR = 0.045
 _BAR, _ROW = 460, 26
@@ -63,9 +65,21 @@ def lines(told: Mapping[str, Any]) -> list[str]:
 
 
 def record(told: Mapping[str, Any]) -> None:
-    """Keep the figures and draw the picture."""
+    """Keep the figures, draw the picture, and put the table on the page."""
     RECORD.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
     PICTURE.write_text(picture(told))
+    before, _, rest = PAGE.read_text().partition(_FROM)
+    PAGE.write_text(f"{before}{_FROM}\n{_markdown(told)}\n{_TO}{rest.partition(_TO)[2]}")
+
+
+def _markdown(told: Mapping[str, Any]) -> str:
+    rows = ["| build | texts/s | to naive | to pgbench | |", "|---|---|---|---|---|"]
+    for row in told["rows"]:
+        ratios = [f"{row[name]:.2f}" if row[name] is not None else "" for name in ("to naive", "to pgbench")]
+        notes = [f"{what}: {said}" for what, said in row["notes"].items()] + [f"**{p}**" for p in row["broken"]]
+        rows.append(f"| {row['name']} | {row['rate']:,.0f} | {' | '.join(ratios)} | {'; '.join(notes)} |")
+    fair = "" if told["fair"] is not False else " **Void: the naive build was held back by something else.**"
+    return f"{told['at']}, commit {told['commit']}, {told['machine']}.{fair}\n\n" + "\n".join(rows)
 
 
 def picture(told: Mapping[str, Any]) -> str:
