@@ -41,7 +41,7 @@ def _misrouted(load: Load, ledger: Ledger) -> list[str]:
 
 def _out_of_order(load: Load, ledger: Ledger) -> list[str]:
     """A text that was acknowledged before another of its leg was posted must be sent before it."""
-    place = {serial: n for n, (serial, *_) in enumerate(ledger)}
+    place = {serial: n for n, (serial, *_) in reversed(list(enumerate(ledger)))}
     legs: dict[Talk, list[Said]] = defaultdict(list)
     for said in load.said:
         if said.serial in place:

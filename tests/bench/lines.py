@@ -85,7 +85,10 @@ class Lines:
         loop = asyncio.get_running_loop()
         _, line = await loop.create_connection(lambda: Line(self._freed, self._lost), *self._address)
         self._all.add(line)
-        self._freed(line)
+        if self._closed:
+            line.close()
+        else:
+            self._freed(line)
 
     def ask(self, request: bytes, heard: Heard) -> None:
         """Send when a connection is free; ``heard`` is called with the status, 0 when the connection was lost."""
