@@ -15,7 +15,7 @@ import time
 from contextvars import ContextVar
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 import httpx
@@ -75,24 +75,27 @@ class AnswerTooBig(Exception):
     """More bytes came than an answer may have."""
 
 
-#: When the request of the running task has to start at the latest (monotonic). The connector that reads it lies too deep
-#: below for an argument.
+#: When the request of the running task has to start at the latest (monotonic). What reads it lies too deep below for an
+#: argument; tasks that are made there inherit it.
 _START_BY: ContextVar[float] = ContextVar("start_by", default=float("inf"))
 
 
-class _Late(aiohttp.ClientConnectionError):
-    """A connection was there, but only after ``_START_BY``."""
+class _Late(Exception):
+    """Everything was there, but only after ``_START_BY``."""
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Looks at the clock when a connection is there: directly before the first byte, however long the wait for it was."""
+async def _look_at_the_clock(*_: object) -> None:
+    """Called directly before headers and before a body are written. aiohttp keeps headers back until the body comes, which is
+    a turn of the event loop later, and under load such a turn is long."""
+    if time.monotonic() >= _START_BY.get():
+        raise _Late
 
-    async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
-        connection = await super().connect(*args, **kwargs)
-        if time.monotonic() >= _START_BY.get():
-            connection.release()
-            raise _Late
-        return connection
+
+def _clock() -> aiohttp.TraceConfig:
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_look_at_the_clock)
+    trace.on_request_chunk_sent.append(_look_at_the_clock)
+    return trace
 
 
 class Transport:
@@ -133,7 +136,7 @@ class Transport:
         try:
             async with asyncio.timeout(self._deadline):
                 return await self._exchange(request)
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, AnswerTooBig) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, AnswerTooBig, _Late) as error:
             failure = _failure(error)
         # Raised out here so that the library's error, which names the URL, is not even its context.
         raise failure
@@ -182,8 +185,10 @@ def open_transport(*, connections: int = 64, deadline: float = 10.0, connect_tim
 
     def session() -> aiohttp.ClientSession:
         # Its own default keeps cookies, which would tie one account's requests to another's.
-        connector = _Connector(limit=connections, keepalive_timeout=KEEP_ALIVE, ssl=tls)
-        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_ALIVE, ssl=tls)
+        session = aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_clock()]
+        )
         # aiohttp repeats a GET or PUT by itself when the connection closes without an answer, and some providers take
         # texts by GET. There is no public switch; a test counts what arrives.
         session._retry_connection = False
@@ -211,7 +216,7 @@ def _origin(error: Exception) -> BaseException:
 
 def _failure(error: Exception) -> NoAnswer:
     origin = _origin(error)
-    if isinstance(origin, _Late):
+    if isinstance(error, _Late) or isinstance(origin.__cause__, _Late):
         return TooLate("start_by")
     kind = NothingLeft if isinstance(origin, _BEFORE_THE_FIRST_BYTE) else MayHaveLeft
     return kind(type(origin).__name__)

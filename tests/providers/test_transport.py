@@ -196,6 +196,27 @@ async def test_a_request_does_not_leave_when_a_connection_comes_free_too_late() 
     assert (third.status, asked) == (201, 2)
 
 
+async def test_a_request_does_not_leave_when_the_process_stands_still_before_the_first_byte() -> None:
+    asked = 0
+
+    async def keeps_on(reader: Reader, writer: Writer) -> None:
+        nonlocal asked
+        while await read_request(reader):
+            asked += 1
+            writer.write(OK)
+
+    async with server(keeps_on) as url, open_transport() as transport:
+        await transport.send(post(url))  # there is a connection now
+        late = asyncio.create_task(transport.send(post(url), start_by=time.monotonic() + 0.1))
+        await asyncio.sleep(0)  # all is ready, and written in the next turn of the loop
+        time.sleep(0.2)  # noqa: ASYNC251 - the whole process stands still
+        with pytest.raises(TooLate):
+            await late
+        await asyncio.sleep(0.05)
+
+    assert asked == 1
+
+
 async def test_a_request_does_not_leave_when_it_is_too_late_already() -> None:
     async with server(answering(OK)) as url, impatient() as transport:
         with pytest.raises(TooLate):
