@@ -28,7 +28,7 @@ input()
     [([], signal.SIGINT), (["SIGINT"], signal.SIGQUIT), (["SIGINT", "SIGQUIT"], signal.SIGKILL)],
 )
 def test_program_is_ended_by_the_first_signal_that_it_hears(deaf_to: list[str], ended_by: signal.Signals) -> None:
-    patience = timedelta(milliseconds=100) if deaf_to else timedelta(seconds=20)
+    patience = timedelta(milliseconds=600) if deaf_to else timedelta(seconds=20)
     command = [sys.executable, "-c", _PROGRAM, *deaf_to]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
