@@ -29,7 +29,7 @@ async def growth(folder: Path, told: Callable[[str], None]) -> list[Result]:
 async def _at_size(folder: Path, sessions: int) -> Result:
     result = Result(f"relay, {2 * sessions:,} bindings")
     async with relay_place(folder, Wanted(sessions=sessions)) as place:
-        bench = Bench(place, sessions=min(sessions, 20_000))
+        bench = Bench(place)
         await bench.saturated(_TEXTS // 5, lines=_LINES)
         for _ in range(3):
             figures = await bench.saturated(_TEXTS, lines=_LINES)

@@ -11,6 +11,7 @@ from tests.bench.judge import judge
 from tests.bench.load import Load, flood, open_loop, talks, texts
 from tests.bench.place import Place
 
+_TALKING = 20_000  # sessions in which something is said, of those that there are
 _STUCK = 10.0  # seconds without anything new: what is missing then does not come
 
 
@@ -36,10 +37,9 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 @dataclass(slots=True)
 class Bench:
-    """Measures one place as often as wanted. ``sessions``: how many of its sessions talk."""
+    """Measures one place as often as wanted."""
 
     place: Place
-    sessions: int = 20_000
     _serial: int = 1
 
     async def saturated(self, count: int, *, lines: int) -> Figures:
@@ -52,7 +52,8 @@ class Bench:
 
     async def _measure(self, count: int, *, rate: float | None, lines: int) -> Figures:
         place = self.place
-        said = texts(place.inbound, talks(self.sessions, seed=self._serial), count, first=self._serial)
+        chosen = talks(min(place.sessions, _TALKING), seed=self._serial)
+        said = texts(place.inbound, chosen, count, first=self._serial)
         self._serial += count
         await place.forget()
         before = place.spent()

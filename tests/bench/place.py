@@ -46,6 +46,7 @@ class Place:
     """One build with its carrier. ``inbound`` is where texts are posted; ``processes`` are the build's, by name."""
 
     inbound: str
+    sessions: int
     server: EmbeddedServer
     carrier_url: str
     processes: dict[str, int]
@@ -145,7 +146,7 @@ async def relay_place(folder: Path, wanted: Wanted) -> AsyncIterator[Place]:
             }
             async with serving(folder, url, environment, wanted.processes) as pids:
                 inbound = f"{url}/hooks/{connection}/inbound"
-                yield Place(inbound, server, carrier_url, {**pids, "carrier": carrier_pid}, key, url)
+                yield Place(inbound, wanted.sessions, server, carrier_url, {**pids, "carrier": carrier_pid}, key, url)
 
 
 @asynccontextmanager
@@ -170,7 +171,7 @@ async def baseline_place(folder: Path, build: Build, wanted: Wanted) -> AsyncIte
             try:
                 await _healthy(url)
                 pids = {build.name: process.child.pid, "carrier": carrier_pid}
-                yield Place(f"{url}/inbound", server, carrier_url, pids)
+                yield Place(f"{url}/inbound", wanted.sessions, server, carrier_url, pids)
             finally:
                 process.stop()
 
