@@ -71,7 +71,7 @@ def _no_fence() -> None:
 
 
 def _asynchronous_commit() -> None:
-    replace("relay.storage.database", "_SESSION", lambda session: {**session, "synchronous_commit": "off"})
+    replace("relay.storage.database", "SESSION", lambda session: {**session, "synchronous_commit": "off"})
     replace("relay.wiring", "database.check_durable", lambda _: _nothing)
 
 
@@ -147,17 +147,15 @@ def _any_order() -> None:
 def _only_after_the_mark() -> None:
     """A receipt that comes before the answer was written down is dropped."""
 
-    def make(write: Any) -> Any:
-        async def late_only(tx: Any, bucket: int, receipts: Any) -> Any:
-            return await write(tx, bucket, [r for r in receipts if await _is_marked(tx, bucket, r)])
+    def make(take: Any) -> Any:
+        async def late_only(self: Any, token: Any, receipt: Any) -> Any:
+            async with self.database.transaction() as tx:
+                state = await tx.fetchval("select state from message where id = $1", token.message_id)
+            return await take(self, token, receipt) if state in {"accepted", "delivered"} else None
 
         return late_only
 
-    async def _is_marked(tx: Any, bucket: int, receipt: Any) -> bool:
-        state = await tx.fetchval("select state from message where bucket = $1 and id = $2", bucket, receipt.message_id)
-        return state in {"accepted", "delivered"}
-
-    replace("relay.storage.outbox", "write_receipts", make)
+    replace("relay.services.receipts", "Receipts.take", make)
 
 
 def _mark_first() -> None:
