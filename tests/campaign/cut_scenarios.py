@@ -171,7 +171,8 @@ class Send(Case):
 
     async def act(self) -> None:
         rig, bucket = self.place.rig, self.talk.bucket
-        for intent in await rig.begin(bucket):
+        due, epoch = await rig.due(bucket), await rig.epoch(bucket)
+        for intent in await rig.relay.sending.begin(bucket, epoch, due):
             handed = await rig.relay.sending.hand_over(intent, lease_until=float("inf"))
             await rig.relay.sending.settle_surely(bucket, handed)
 
