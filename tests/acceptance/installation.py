@@ -13,19 +13,19 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
 from relay.core.ids import IdKind, Seed, public
 from relay.core.model import OnAmbiguous, Scope
 from relay.core.phone import parse_number
-from relay.sandbox.carrier.webhooks import sign
 from relay.services.numbers import NumberWanted
 from relay.settings import read_settings
 from relay.vault import keyring
 from relay.wiring import open_relay
 from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, Process, running_carrier, start, until
+from tests.acceptance.webhooks import text_webhook
 
 #: Waits that a test has no time for.
 QUICK = {
@@ -140,20 +140,8 @@ class Installation:
     def webhook(self, sender: str, number: str, text: str) -> tuple[str, dict[str, str], bytes]:
         """A signed inbound webhook with an id of its own, to be posted as often as a test likes."""
         sid = f"SM{next(self._serial):032x}"
-        form = {
-            "MessageSid": sid,
-            "AccountSid": ACCOUNT_SID,
-            "From": sender,
-            "To": number,
-            "Body": text,
-            "NumMedia": "0",
-        }
         url = f"{self.url}/hooks/{self.connection}/inbound"
-        headers = {
-            "content-type": "application/x-www-form-urlencoded",
-            "x-twilio-signature": sign(AUTH_TOKEN, url, form),
-        }
-        return url, headers, urlencode(form).encode()
+        return url, *text_webhook(url, sid=sid, sender=sender, number=number, text=text)
 
     async def text(self, sender: str, number: str, text: str) -> int:
         """A person texts a number; returns the status that the carrier was answered."""

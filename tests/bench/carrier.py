@@ -13,11 +13,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import cast
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import uvloop
 
-from relay.sandbox.carrier.webhooks import sign
+from tests.acceptance.webhooks import signed
 from tests.bench.lines import Lines, length_of, post
 
 _END = b"\r\n\r\n"
@@ -56,11 +56,7 @@ class Carrier:
             "From": form["From"],
             "To": form["To"],
         }
-        headers = {
-            "content-type": "application/x-www-form-urlencoded",
-            "x-twilio-signature": sign(self.auth_token, url, told),
-        }
-        request = post(url, headers, urlencode(told).encode())
+        request = post(url, *signed(self.auth_token, url, told))
         delay = max(self.latency, 0.005)  # a receipt that comes before the answer has its own tests
         asyncio.get_running_loop().call_later(delay, self._post, urlsplit(url).netloc, request)
 

@@ -8,10 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
 
-from relay.sandbox.carrier.webhooks import sign
-from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN
+from tests.acceptance.webhooks import text_webhook
 from tests.bench.lines import Lines, post
 from tests.bench.talks import Talk, pairings
 
@@ -53,19 +51,9 @@ def texts(inbound: str, chosen: Sequence[Talk], count: int, *, first: int = 1) -
 
 
 def _text(inbound: str, talk: Talk, serial: int) -> Said:
-    form = {
-        "MessageSid": f"SM{serial:032x}",
-        "AccountSid": ACCOUNT_SID,
-        "From": talk.sender,
-        "To": talk.number,
-        "Body": f"{serial} see you at the corner in ten minutes, by the clock",
-        "NumMedia": "0",
-    }
-    headers = {
-        "content-type": "application/x-www-form-urlencoded",
-        "x-twilio-signature": sign(AUTH_TOKEN, inbound, form),
-    }
-    return Said(serial, talk, post(inbound, headers, urlencode(form).encode()))
+    words = f"{serial} see you at the corner in ten minutes, by the clock"
+    webhook = text_webhook(inbound, sid=f"SM{serial:032x}", sender=talk.sender, number=talk.number, text=words)
+    return Said(serial, talk, post(inbound, *webhook))
 
 
 async def flood(inbound: str, said: list[Said], *, lines: int) -> Load:

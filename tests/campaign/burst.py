@@ -10,10 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
-from relay.sandbox.carrier.webhooks import sign
-from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN
 from tests.bench.lines import Lines, post
 from tests.campaign.campaign import Plan, Run, running
 from tests.campaign.crowd import Crowd, Manners
@@ -52,9 +49,8 @@ class Barrage:
 
     def __init__(self, run: Run, senders: Sequence[tuple[Any, str, str]], count: int) -> None:
         self._run = run
-        self._inbound = f"{run.world.url}/hooks/{run.world.connection}/inbound"
         self.said = [self._text(run.crowd, *senders[n % len(senders)]) for n in range(count)]
-        self._requests = {said.sid: self._request(said) for said in self.said}
+        self._requests = {said.sid: post(run.world.inbound, *run.crowd.webhook(said)) for said in self.said}
         self._left = count
         self._lines = Lines(run.world.url, _LINES)
         self._done = asyncio.Event()
@@ -62,18 +58,6 @@ class Barrage:
     def _text(self, crowd: Crowd, opened: Any, sender: str, number: str) -> Said:
         sid = f"SM{crowd.chance.getrandbits(128):032x}"
         return Said(sid, "text", opened.session, sender, number, crowd.words(), 0.0)
-
-    def _request(self, said: Said) -> bytes:
-        form = {
-            "MessageSid": said.sid,
-            "AccountSid": ACCOUNT_SID,
-            "From": said.sender,
-            "To": said.number,
-            "Body": said.text,
-            "NumMedia": "0",
-        }
-        kind, signature = "application/x-www-form-urlencoded", sign(AUTH_TOKEN, self._inbound, form)
-        return post(self._inbound, {"content-type": kind, "x-twilio-signature": signature}, urlencode(form).encode())
 
     async def fire(self, rate: float) -> float:
         """Fire all of it; returns the seconds until the last text was acknowledged."""
@@ -97,8 +81,11 @@ class Barrage:
 
     def _heard(self, said: Said, status: int) -> None:
         self._run.crowd.answers[status] += 1
-        if status != 204:
+        if status in {0, 503}:
             asyncio.get_running_loop().call_later(_AGAIN, self._ask, said)
+            return
+        if status != 204:  # nobody comes again after such an answer, and the run will be told so
+            self._done.set()
             return
         said.acked = time.time()
         self._run.crowd.acked += 1

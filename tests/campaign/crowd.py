@@ -12,12 +12,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
 
 import aiohttp
 
-from relay.sandbox.carrier.webhooks import sign
-from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN
+from tests.acceptance.webhooks import text_webhook
 from tests.campaign.history import NEVER, History, Opened, Said
 from tests.campaign.world import PEOPLE, World
 
@@ -108,23 +106,15 @@ class Crowd:
                 await asyncio.sleep(0.05 + 0.2 * self.chance.random())
         return said
 
+    def webhook(self, said: Said) -> tuple[dict[str, str], bytes]:
+        """What a carrier posts for it: headers and body."""
+        return text_webhook(self.world.inbound, sid=said.sid, sender=said.sender, number=said.number, text=said.text)
+
     async def _post(self, said: Said) -> int:
-        form = {
-            "MessageSid": said.sid,
-            "AccountSid": ACCOUNT_SID,
-            "From": said.sender,
-            "To": said.number,
-            "Body": said.text,
-            "NumMedia": "0",
-        }
-        url = f"{self.world.url}/hooks/{self.world.connection}/inbound"
-        headers = {
-            "content-type": "application/x-www-form-urlencoded",
-            "x-twilio-signature": sign(AUTH_TOKEN, url, form),
-        }
+        headers, body = self.webhook(said)
         status = 0
         try:
-            async with self.http.post(url, data=urlencode(form).encode(), headers=headers) as answer:
+            async with self.http.post(self.world.inbound, data=body, headers=headers) as answer:
                 status = answer.status
         except (aiohttp.ClientError, OSError, TimeoutError):
             pass

@@ -105,6 +105,11 @@ class World:
     logs: list[Path] = field(default_factory=list)
     started: int = 0
 
+    @property
+    def inbound(self) -> str:
+        """Where the carrier posts what people text."""
+        return f"{self.url}/hooks/{self.connection}/inbound"
+
     def start(self, place: str, *, extra: Mapping[str, str] | None = None, arguments: Sequence[str] = ()) -> Child:
         """A process in this place: ``api ...`` has API and worker, ``worker ...`` the worker alone."""
         self.started += 1
