@@ -1,4 +1,4 @@
-"""What becomes of a session's unsent texts when it ends."""
+"""What becomes of unsent texts when they must not leave any more: their session ends, or their recipient opts out."""
 
 from __future__ import annotations
 
@@ -11,36 +11,48 @@ from relay.core.model import CloseReason, Reason, State
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """A message that has not ended: queued, sending or parked."""
+    """A message that has not ended: queued, sending or parked. ``may_have_left``: an attempt at it was never explained."""
 
     id: UUID
     state: State
-    reason: str | None
+    may_have_left: bool
 
-    @property
-    def may_have_been_sent(self) -> bool:
-        """A parked ambiguous send keeps its state: a late receipt may still tell."""
-        return self.state is State.PARKED and self.reason == Reason.AMBIGUOUS
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A text that must not leave any more, and what is said of it."""
+
+    id: UUID
+    state: State
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """How a session ends. Nothing of ``refused`` and ``outbox_gone`` can leave any more; ``in_flight`` may be arriving."""
+    """How a session ends. Nothing of ``outbox_gone`` can leave any more; ``in_flight`` may be arriving."""
 
     reason: CloseReason
-    refusal: Reason
-    refused: tuple[UUID, ...]
+    stopped: tuple[Stopped, ...]
     outbox_gone: tuple[UUID, ...]
     in_flight: tuple[UUID, ...]
 
 
+def stopped(unsent: Sequence[Unsent], refusal: Reason) -> tuple[Stopped, ...]:
+    """Refuse what is not under way. What may have left is parked or stays so: "refused" would say that it never arrived,
+    and a late receipt may still tell."""
+    parked = {m.id for m in unsent if m.state is State.PARKED and m.may_have_left}
+    return tuple(
+        Stopped(m.id, State.PARKED, Reason.AMBIGUOUS) if m.may_have_left else Stopped(m.id, State.REFUSED, refusal)
+        for m in unsent
+        if m.state is not State.SENDING and m.id not in parked
+    )
+
+
 def closing(reason: CloseReason, unsent: Sequence[Unsent]) -> Closing:
     """Decide about everything that has not ended in a session that ends now."""
-    refused = tuple(m.id for m in unsent if m.state is not State.SENDING and not m.may_have_been_sent)
     return Closing(
         reason=reason,
-        refusal=Reason.SESSION_CLOSED if reason is CloseReason.API else Reason.SESSION_EXPIRED,
-        refused=refused,
-        outbox_gone=refused + tuple(m.id for m in unsent if m.may_have_been_sent),
+        stopped=stopped(unsent, Reason.SESSION_CLOSED if reason is CloseReason.API else Reason.SESSION_EXPIRED),
+        outbox_gone=tuple(m.id for m in unsent if m.state is not State.SENDING),
         in_flight=tuple(m.id for m in unsent if m.state is State.SENDING),
     )

@@ -15,6 +15,7 @@ from functools import partial
 from relay import logs, metrics
 from relay.core import delivery
 from relay.core.arrival import ArrivedText, Party
+from relay.core.closing import stopped
 from relay.core.envelope import Letter
 from relay.core.ids import IdKind, bucket_of, public
 from relay.core.keywords import Keyword
@@ -191,9 +192,8 @@ async def _apply(tx: Transaction, bucket: int, change: OptChange, *, with_event:
     if not news or not change.opted_out:
         return
     unsent = await suppressions.unsent_to(tx, bucket, change.party_index)
-    refused = [m.id for m in unsent if not m.may_have_been_sent]
-    if refused:
-        await suppressions.refuse(tx, bucket, refused, Reason.OPTED_OUT)
+    if gone := stopped(unsent, Reason.OPTED_OUT):
+        await suppressions.stop(tx, bucket, gone)
 
 
 async def _spread_to(bucket: int, change: OptChange, tx: Transaction) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from relay.core.assignment import Held
-from relay.core.closing import Closing, Unsent
+from relay.core.closing import Closing, Stopped, Unsent
 from relay.core.errors import Conflict
 from relay.core.lifetime import Lifetime
 from relay.core.model import State
@@ -209,7 +209,7 @@ async def recipient(tx: Transaction, bucket: int, session_id: UUID, participant_
 
 
 def unsent_from(rows: Sequence[Row]) -> list[Unsent]:
-    return [Unsent(row["id"], State(row["state"]), row["reason"]) for row in rows]
+    return [Unsent(row["id"], State(row["state"]), row["may_have_left"]) for row in rows]
 
 
 async def unsent(tx: Transaction, bucket: int, session_id: UUID) -> list[Unsent]:
@@ -217,9 +217,15 @@ async def unsent(tx: Transaction, bucket: int, session_id: UUID) -> list[Unsent]
     return unsent_from(await tx.fetch(_SQL["unsent"], bucket, session_id))
 
 
+def stopped_columns(tx: Transaction, bucket: int, stopped: Sequence[Stopped]) -> tuple[list[Any], ...]:
+    """What the statements that stop texts take: ids, ids of events, states, reasons."""
+    wanted = sorted(stopped, key=lambda one: one.id)
+    ids = [one.id for one in wanted]
+    return ids, tx.new_ids(bucket, len(ids)), [one.state for one in wanted], [one.reason for one in wanted]
+
+
 async def close(tx: Transaction, bucket: int, session_id: UUID, closing: Closing) -> None:
     """Close a session that is locked and open."""
-    refused = sorted(closing.refused)
     await tx.fetch(
         _SQL["close"],
         bucket,
@@ -227,10 +233,8 @@ async def close(tx: Transaction, bucket: int, session_id: UUID, closing: Closing
         session_id,
         closing.reason,
         tx.new_id(bucket),
-        refused,
-        tx.new_ids(bucket, len(refused)),
+        *stopped_columns(tx, bucket, closing.stopped),
         list(closing.outbox_gone),
-        closing.refusal,
     )
 
 

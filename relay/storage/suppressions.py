@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from relay.core.closing import Unsent
-from relay.core.model import Reason
+from relay.core.closing import Stopped, Unsent
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
-from relay.storage.sessions import unsent_from
+from relay.storage.sessions import stopped_columns, unsent_from
 
 _SQL = queries.load("suppressions")
 
@@ -68,9 +67,9 @@ async def unsent_to(tx: Transaction, bucket: int, party_index: bytes) -> list[Un
     return unsent_from(await tx.fetch(_SQL["unsent_to"], bucket, party_index))
 
 
-async def refuse(tx: Transaction, bucket: int, message_ids: Sequence[UUID], reason: Reason) -> None:
-    wanted = sorted(message_ids)
-    await tx.fetch(_SQL["refuse"], bucket, tx.now, reason, wanted, tx.new_ids(bucket, len(wanted)), wanted)
+async def stop(tx: Transaction, bucket: int, stopped: Sequence[Stopped]) -> None:
+    """Keep texts from leaving; nothing happens to those that are under way or have ended."""
+    await tx.fetch(_SQL["stop"], bucket, tx.now, *stopped_columns(tx, bucket, stopped))
 
 
 async def begin_fanout(tx: Transaction, bucket: int, change: OptChange) -> None:

@@ -25,8 +25,9 @@ select n.at as next_due, w.rows as queued, d.message_id, d.number_id, d.segments
  order by d.due_at, d.message_id;
 
 -- name: door
--- $1 bucket $2 now $3 lease epoch | $4 message ids $5 attempt ids $6 event ids (used when refused or expired).
--- The one way out: locks everything that could forbid the send and commits the attempt
+-- $1 bucket $2 now $3 lease epoch | $4 message ids $5 attempt ids $6 event ids (used when it may not leave).
+-- The one way out: locks everything that could forbid the send and commits the attempt. What is forbidden now, but may have
+-- left earlier, is parked: "refused" would say that it never arrived
 with lease_held as materialized (
     select epoch from lease
      where bucket = $1::smallint and name = 'send' and epoch = $3::bigint and until > $2::timestamptz for share
@@ -65,11 +66,17 @@ with lease_held as materialized (
       left join s on s.id = o.session_id
       left join pa on pa.id = o.to_participant
       left join pe on pe.party_index = o.party_index
+), v as materialized (
+    select message_id, reason,
+           case when reason is null then 'sending' when reason = 'deadline' then 'expired'
+                when exists (select 1 from attempt a where a.bucket = $1::smallint and a.message_id = verdict.message_id
+                                and a.outcome = 'ambiguous') then 'parked'
+                else 'refused' end as state
+      from verdict
 ), m as (
-    update message set state = case when v.reason is null then 'sending' when v.reason = 'deadline' then 'expired'
-                                    else 'refused' end,
-                       reason = v.reason, attempts = message.attempts + (v.reason is null)::int, changed_at = $2::timestamptz
-      from verdict v
+    update message set state = v.state, reason = case v.state when 'parked' then 'ambiguous' else v.reason end,
+                       attempts = message.attempts + (v.state = 'sending')::int, changed_at = $2::timestamptz
+      from v
      where message.bucket = $1::smallint and message.id = v.message_id and message.state = 'queued'
     returning message.id, message.account_id, message.session_id, message.to_participant, message.state, message.reason,
               message.attempts
@@ -101,7 +108,8 @@ select m.id as message_id, m.state, m.reason, m.attempts, w.attempt_id, o.accoun
 -- $1 bucket $2 now | $3 attempt ids $4 message ids $5 outcomes $6 reasons $7 due $8 event ids | $9 states before accepted
 -- $10 states before refused. Written by attempt id whoever holds the lease, for its answer is true; only the newest attempt
 -- of a message may do more than accept. A text that was believed ambiguous and has not left after all is queued again, unless
--- its leg has gone on: then it would come after what was written later
+-- its leg has gone on: then it would come after what was written later. A refused one that may have left at an earlier
+-- attempt is parked
 with w as materialized (
     select u.attempt_id, u.message_id, u.outcome, u.reason, u.due_at, u.event_id
       from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::uuid[])
@@ -125,13 +133,18 @@ with w as materialized (
 ), v as materialized (
     select a.message_id, a.reason, a.due_at, a.event_id,
            case when a.outcome = 'accepted' and l.state = any ($9::text[]) then 'accepted'
-                when a.outcome = 'refused' and l.state = any ($10::text[]) and a.n = l.attempts then 'refused'
+                when a.outcome = 'refused' and l.state = any ($10::text[]) and a.n = l.attempts then
+                     case when not exists (select 1 from attempt before
+                                            where before.bucket = $1::smallint and before.message_id = a.message_id
+                                              and before.n < a.n and before.outcome = 'ambiguous') then 'refused'
+                          when l.state <> 'parked' then 'parked' end
                 when a.outcome in ('not_sent', 'not_begun') and l.state = 'sending' and a.n = l.attempts then 'queued'
            end as state,
            a.outcome = 'ambiguous' and l.state = 'sending' and a.n = l.attempts as unresolved
       from a join m_locked l on l.id = a.message_id
 ), m as (
-    update message set state = v.state, reason = case v.state when 'refused' then v.reason end, changed_at = $2::timestamptz,
+    update message set state = v.state, changed_at = $2::timestamptz,
+                       reason = case v.state when 'refused' then v.reason when 'parked' then 'ambiguous' end,
                        accepted_at = case v.state when 'accepted' then $2::timestamptz end
       from v
      where message.bucket = $1::smallint and message.id = v.message_id and v.state is not null
@@ -139,7 +152,7 @@ with w as materialized (
               v.event_id
 ), gone as (
     delete from outbox using v
-     where outbox.bucket = $1::smallint and outbox.message_id = v.message_id and v.state in ('accepted', 'refused')
+     where outbox.bucket = $1::smallint and outbox.message_id = v.message_id and v.state in ('accepted', 'refused', 'parked')
 ), again as (
     update outbox set phase = case when v.unresolved then 'unresolved' else 'queued' end,
                       due_at = case when v.unresolved or exists (select 1 from session s

@@ -114,13 +114,15 @@ select id, expires_at, idle_at from session
 
 -- name: unsent
 -- $1 bucket $2 session id. Complete: who would add to it or take from it needs the session row that is held
-select id, state, reason from message
- where bucket = $1::smallint and session_id = $2::uuid and state in ('queued', 'sending', 'parked')
- order by id for no key update;
+select m.id, m.state, exists (select 1 from attempt a
+                where a.bucket = $1::smallint and a.message_id = m.id and a.outcome = 'ambiguous') as may_have_left
+  from message m
+ where m.bucket = $1::smallint and m.session_id = $2::uuid and m.state in ('queued', 'sending', 'parked')
+ order by m.id for no key update;
 
 -- name: close
--- $1 bucket $2 now $3 session id $4 close reason $5 event id | $6 ids to refuse $7 their event ids | $8 ids whose outbox row
--- goes $9 refusal reason. Phones go, bindings cool, what has not left never leaves
+-- $1 bucket $2 now $3 session id $4 close reason $5 event id | $6 ids to stop $7 their event ids $8 states $9 reasons |
+-- $10 ids whose outbox row goes. Phones go, bindings cool, what has not left never leaves
 with s as (
     update session set status = 'closed', closed_at = $2::timestamptz, close_reason = $4::text
      where bucket = $1::smallint and id = $3::uuid and status = 'open'
@@ -132,17 +134,17 @@ with s as (
     update binding set held_until = $2::timestamptz + make_interval(secs => s.cool_down)
       from s where binding.bucket = $1::smallint and binding.session_id = s.id and binding.held_until = 'infinity'
 ), m as (
-    update message set state = 'refused', reason = $9::text, changed_at = $2::timestamptz
-      from s, unnest($6::uuid[], $7::uuid[]) as u(id, event_id)
+    update message set state = u.state, reason = u.reason, changed_at = $2::timestamptz
+      from s, unnest($6::uuid[], $7::uuid[], $8::text[], $9::text[]) as u(id, event_id, state, reason)
      where message.bucket = $1::smallint and message.id = u.id and message.state in ('queued', 'parked')
-    returning message.id, message.account_id, message.session_id, message.to_participant, u.event_id
+    returning message.id, message.account_id, message.session_id, message.to_participant, u.event_id, u.state, u.reason
 ), o as (
-    delete from outbox using s where outbox.bucket = $1::smallint and outbox.message_id = any ($8::uuid[])
+    delete from outbox using s where outbox.bucket = $1::smallint and outbox.message_id = any ($10::uuid[])
 ), e as (
     insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, reason, at)
     select $1::smallint, $5::uuid, s.account_id, 'session.closed', s.id, null, null, $4::text, $2::timestamptz from s
     union all
-    select $1::smallint, m.event_id, m.account_id, 'message.refused', m.session_id, m.to_participant, m.id, $9::text,
+    select $1::smallint, m.event_id, m.account_id, 'message.' || m.state, m.session_id, m.to_participant, m.id, m.reason,
            $2::timestamptz
       from m
 )

@@ -27,7 +27,9 @@ select party_index from p;
 
 -- name: unsent_to
 -- $1 bucket $2 party index. After change_person, its own snapshot: what must not leave any more
-select m.id, m.state, m.reason from message m
+select m.id, m.state, exists (select 1 from attempt a
+                where a.bucket = $1::smallint and a.message_id = m.id and a.outcome = 'ambiguous') as may_have_left
+  from message m
  where m.bucket = $1::smallint and m.state in ('queued', 'parked') and m.kind <> 'stop_reply'
    and (m.to_participant = any (array(select p.id from participant p
                                        where p.bucket = $1::smallint and p.party_index = $2::bytea))
@@ -35,18 +37,18 @@ select m.id, m.state, m.reason from message m
                               where o.bucket = $1::smallint and o.party_index = $2::bytea and o.kind = 'notice')))
  order by m.id for no key update;
 
--- name: refuse
--- $1 bucket $2 now $3 reason | $4 ids to refuse $5 event ids | $6 ids whose outbox row goes
+-- name: stop
+-- $1 bucket $2 now | $3 ids to stop $4 event ids $5 states $6 reasons
 with m as (
-    update message set state = 'refused', reason = $3::text, changed_at = $2::timestamptz
-      from unnest($4::uuid[], $5::uuid[]) as u(id, event_id)
+    update message set state = u.state, reason = u.reason, changed_at = $2::timestamptz
+      from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[]) as u(id, event_id, state, reason)
      where message.bucket = $1::smallint and message.id = u.id and message.state in ('queued', 'parked')
-    returning message.id, message.account_id, message.session_id, message.to_participant, u.event_id
+    returning message.id, message.account_id, message.session_id, message.to_participant, u.event_id, u.state, u.reason
 ), o as (
-    delete from outbox where bucket = $1::smallint and message_id = any ($6::uuid[])
+    delete from outbox where bucket = $1::smallint and message_id = any ($3::uuid[])
 ), e as (
     insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, reason, at)
-    select $1::smallint, m.event_id, m.account_id, 'message.refused', m.session_id, m.to_participant, m.id, $3::text,
+    select $1::smallint, m.event_id, m.account_id, 'message.' || m.state, m.session_id, m.to_participant, m.id, m.reason,
            $2::timestamptz
       from m
 )

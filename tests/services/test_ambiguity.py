@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from relay.core.delivery import Outcome
@@ -9,7 +11,7 @@ from relay.core.model import OnAmbiguous, State
 from relay.providers.base import ReceiptWord
 from relay.services.sending import Intent
 from relay.storage.outbox import Mark
-from tests.services.carrier import listing, lost_answer
+from tests.services.carrier import listing, lost_answer, refusal
 from tests.services.people import BOB, numbers, phone
 from tests.services.rig import Rig, Talk, start_talk
 
@@ -235,3 +237,44 @@ async def test_others_are_looked_for_when_one_lost_text_cannot_be_opened(rig: Ri
     await look(talk, after=121)
 
     assert await rig.states() == [PARKED, PARKED]
+
+
+async def _close(talk: Talk) -> None:
+    await talk.rig.relay.sessions.close(talk.rig.account, talk.id)
+
+
+async def _expire(talk: Talk) -> None:
+    """Seen by the door before upkeep has come round."""
+    await talk.rig.rows("update session set expires_at = now() - interval '1 hour' returning id")
+    await talk.rig.begin(talk.bucket)
+
+
+async def _stop(talk: Talk) -> None:
+    await talk.say("STOP", slot=2)
+
+
+async def _refused_by_the_carrier(talk: Talk) -> None:
+    talk.rig.carrier.answer = lambda _: refusal(21610)
+    await talk.rig.send_all(talk.bucket)
+
+
+@pytest.mark.parametrize("stopping", [_close, _expire, _stop, _refused_by_the_carrier])
+async def test_a_text_is_not_said_to_be_refused_when_an_earlier_attempt_may_have_arrived(
+    rig: Rig, stopping: Callable[[Talk], Awaitable[None]]
+) -> None:
+    talk = await _queued_again(rig)
+
+    await stopping(talk)
+
+    assert PARKED in await rig.states()
+    assert await rig.rows("select 1 from outbox where kind = 'relay'") == []
+    assert await rig.receipt(rig.carrier.asked[0], ReceiptWord.DELIVERED) is State.DELIVERED
+
+
+async def _queued_again(rig: Rig) -> Talk:
+    rig.account = await rig.relay.accounts.change(rig.account.id, {"on_ambiguous": OnAmbiguous.RESEND})
+    talk = await start_talk(rig)
+    await lose(talk, "hello")
+    await look(talk, after=130)
+    assert await rig.states() == [("queued", None)]
+    return talk

@@ -1,0 +1,54 @@
+"""What becomes of texts that must not leave any more."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from relay.core.closing import Stopped, Unsent, closing, stopped
+from relay.core.model import CloseReason, Reason, State
+
+ONE = UUID(int=1)
+
+CASES = [
+    # state, may have left -> what is said of it; nothing: it is left as it is
+    (State.QUEUED, False, (State.REFUSED, Reason.OPTED_OUT)),
+    (State.QUEUED, True, (State.PARKED, Reason.AMBIGUOUS)),
+    (State.PARKED, False, (State.REFUSED, Reason.OPTED_OUT)),
+    (State.PARKED, True, None),
+    (State.SENDING, False, None),
+    (State.SENDING, True, None),
+]
+
+
+@pytest.mark.parametrize(("state", "may_have_left", "said"), CASES)
+def test_a_text_ends_as_the_table_says_when_it_must_not_leave(
+    state: State, may_have_left: bool, said: tuple[State, Reason] | None
+) -> None:
+    found = stopped([Unsent(ONE, state, may_have_left)], Reason.OPTED_OUT)
+
+    assert found == (() if said is None else (Stopped(ONE, *said),))
+
+
+@pytest.mark.parametrize(
+    ("reason", "refusal"),
+    [
+        (CloseReason.API, Reason.SESSION_CLOSED),
+        (CloseReason.EXPIRED, Reason.SESSION_EXPIRED),
+        (CloseReason.IDLE, Reason.SESSION_EXPIRED),
+    ],
+)
+def test_only_what_is_under_way_keeps_its_text_when_a_session_ends(reason: CloseReason, refusal: Reason) -> None:
+    waiting, under_way, parked = UUID(int=1), UUID(int=2), UUID(int=3)
+    unsent = [
+        Unsent(waiting, State.QUEUED, False),
+        Unsent(under_way, State.SENDING, True),
+        Unsent(parked, State.PARKED, True),
+    ]
+
+    decided = closing(reason, unsent)
+
+    assert decided.stopped == (Stopped(waiting, State.REFUSED, refusal),)
+    assert decided.outbox_gone == (waiting, parked)
+    assert decided.in_flight == (under_way,)
