@@ -92,22 +92,25 @@ class _Single(Transaction):
         self._is_used = False
 
     async def fetch(self, statement: str, *args: Any) -> list[Row]:
-        if self._is_used:
-            raise RuntimeError("a second statement would be another transaction")
-        self._is_used = True
+        self._use()
         return await super().fetch(statement, *args)
 
     async def fetchrow(self, statement: str, *args: Any) -> Row | None:
-        rows = await self.fetch(statement, *args)
-        return rows[0] if rows else None
+        self._use()
+        return await super().fetchrow(statement, *args)
 
     async def fetchval(self, statement: str, *args: Any) -> Any:
-        row = await self.fetchrow(statement, *args)
-        return row[0] if row else None
+        self._use()
+        return await super().fetchval(statement, *args)
 
     async def execute(self, statement: str, *args: Any) -> str:
-        await self.fetch(statement, *args)
-        return ""
+        self._use()
+        return await super().execute(statement, *args)
+
+    def _use(self) -> None:
+        if self._is_used:
+            raise RuntimeError("a second statement would be another transaction")
+        self._is_used = True
 
 
 class Database:

@@ -31,7 +31,6 @@ class Carrier:
     account_sid: str
     auth_token: str
     latency: float
-    receipts: bool
     ledger: list[tuple[int, str, str, float]] = field(default_factory=list)
     answered: Counter[int] = field(default_factory=Counter)  #: receipts, by the status they were answered
     sent: int = 0
@@ -44,8 +43,7 @@ class Carrier:
         self.sent += 1
         sid = f"SM{self.sent:032x}"
         self.ledger.append((int(form["Body"].split(" ", 1)[0]), form["From"], form["To"], time.time()))
-        if self.receipts:
-            self._tell(form["StatusCallback"], sid, form)
+        self._tell(form["StatusCallback"], sid, form)
         return answer(201, json.dumps({"sid": sid, "status": "queued"}).encode())
 
     def _tell(self, url: str, sid: str, form: dict[str, str]) -> None:
@@ -73,12 +71,15 @@ class Carrier:
 
     def told(self) -> bytes:
         """Everything since the last ``forget``."""
-        return answer(200, json.dumps({"ledger": self.ledger, "receipts": self.answered}).encode())
+        return answer(200, json.dumps({"ledger": self.ledger, "receipts": self._taken}).encode())
 
     def counts(self) -> bytes:
         """How many texts there are in the ledger, and how many receipts were taken."""
-        taken = self.answered[200] + self.answered[204]
-        return answer(200, json.dumps({"texts": len(self.ledger), "receipts": taken}).encode())
+        return answer(200, json.dumps({"texts": len(self.ledger), "receipts": self._taken}).encode())
+
+    @property
+    def _taken(self) -> int:
+        return self.answered[200] + self.answered[204]
 
     def forget(self) -> bytes:
         self.ledger, self.answered = [], Counter()
@@ -151,9 +152,8 @@ def main() -> None:
     parser.add_argument("--account-sid", required=True)
     parser.add_argument("--auth-token", required=True, help="of an account that exists on this carrier alone")
     parser.add_argument("--latency-ms", type=float, default=0.0)
-    parser.add_argument("--no-receipts", action="store_true")
     given = parser.parse_args()
-    carrier = Carrier(given.account_sid, given.auth_token, given.latency_ms / 1000, not given.no_receipts)
+    carrier = Carrier(given.account_sid, given.auth_token, given.latency_ms / 1000)
     uvloop.run(_run(carrier))
 
 

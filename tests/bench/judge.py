@@ -15,9 +15,11 @@ from tests.bench.talks import Talk
 Ledger = Sequence[tuple[int, str, str, float]]
 
 
-def judge(load: Load, ledger: Ledger) -> list[str]:
-    """A line for each promise that was broken."""
+def judge(load: Load, ledger: Ledger, receipts: int) -> list[str]:
+    """A line for each promise that was broken. ``receipts``: how many the carrier was answered 2xx for."""
     broken = [*_lost_or_doubled(load, ledger), *_misrouted(load, ledger), *_out_of_order(load, ledger)]
+    if receipts < len(ledger):
+        broken.append(f"I12: {len(ledger) - receipts} receipts were not taken")
     unknown = set(load.answers) - {204, 503}
     if unknown:
         broken.append(f"webhooks were answered {sorted(unknown)}")

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.bench.judge import judge
-from tests.bench.load import Load, flood, open_loop, talks, texts
+from tests.bench.judge import Ledger, judge
+from tests.bench.load import Said, flood, open_loop, talks, texts
 from tests.bench.place import Place
 
 _TALKING = 20_000  # sessions in which something is said, of those that there are
@@ -20,7 +20,6 @@ class Figures:
     """``rate``: texts a second, from the first post to the last receipt. ``cpu``: microseconds a text, by process.
     ``acks`` and ``relays``: seconds from when a text was due to its 2xx, and to the carrier. ``broken``: promises."""
 
-    texts: int
     rate: float
     cpu: Mapping[str, float]
     acks: Sequence[float] = field(repr=False)
@@ -61,32 +60,28 @@ class Bench:
             load = await flood(place.inbound, said, lines=lines)
         else:
             load = await open_loop(place.inbound, said, rate=rate, lines=lines)
-        ledger, ended = await self._drained(count)
+        ended = await self._drained(count)
+        ledger, receipts = await place.ledger()
         spent = {name: used - before[name] for name, used in place.spent().items()}
-        return _figures(load, ledger, ended - load.began, spent)
+        return Figures(
+            rate=count / (ended - load.began),
+            cpu={name: used / count * 1e6 for name, used in spent.items()},
+            acks=[one.acked - one.due for one in said if one.acked],
+            relays=_relays(said, ledger),
+            answers=load.answers,
+            broken=judge(load, ledger, receipts),
+        )
 
-    async def _drained(self, count: int) -> tuple[list[tuple[int, str, str, float]], float]:
-        """Wait until the carrier has everything and each receipt was taken, or nothing new comes; returns its ledger, and when
-        the last of it came."""
+    async def _drained(self, count: int) -> float:
+        """Wait until the carrier has everything and each receipt was taken, or nothing new comes; returns when the last came."""
         seen, ended = (0, 0), time.time()
         while min(seen) < count and time.time() - ended < _STUCK:
             await asyncio.sleep(0.05)
             if (now := await self.place.left()) != seen:
                 seen, ended = now, time.time()
-        ledger, _ = await self.place.ledger()
-        return ledger, ended
+        return ended
 
 
-def _figures(
-    load: Load, ledger: list[tuple[int, str, str, float]], seconds: float, spent: Mapping[str, float]
-) -> Figures:
-    count, at = len(load.said), {serial: when for serial, _, _, when in ledger}
-    return Figures(
-        texts=count,
-        rate=count / seconds,
-        cpu={name: used / count * 1e6 for name, used in spent.items()},
-        acks=[said.acked - said.due for said in load.said if said.acked],
-        relays=[at[said.serial] - said.due for said in load.said if said.serial in at],
-        answers=load.answers,
-        broken=judge(load, ledger),
-    )
+def _relays(said: Sequence[Said], ledger: Ledger) -> list[float]:
+    left = {serial: when for serial, _, _, when in ledger}
+    return [left[one.serial] - one.due for one in said if one.serial in left]

@@ -16,7 +16,6 @@ import httpx
 
 from relay.cli.schema import migrate_now
 from relay.core.ids import IdKind, Seed, public
-from relay.core.model import Scope
 from relay.settings import read_settings
 from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
 from relay.vault import keyring
@@ -50,11 +49,9 @@ class Place:
     server: EmbeddedServer
     carrier_url: str
     processes: dict[str, int]
-    key: str = ""
-    public_url: str = ""
 
-    async def ledger(self) -> tuple[list[tuple[int, str, str, float]], dict[str, int]]:
-        """What the carrier was handed since it was last told to forget, and how its receipts were answered."""
+    async def ledger(self) -> tuple[list[tuple[int, str, str, float]], int]:
+        """What the carrier was handed since it was last told to forget, and how many of its receipts were taken."""
         async with httpx.AsyncClient(base_url=self.carrier_url, timeout=60) as client:
             told = (await client.get("/ledger")).json()
         return [tuple(row) for row in told["ledger"]], told["receipts"]
@@ -103,10 +100,10 @@ def family(pid: int) -> list[int]:
 
 
 @asynccontextmanager
-async def carrier(folder: Path, *, latency_ms: float, receipts: bool = True) -> AsyncIterator[tuple[str, int]]:
+async def carrier(folder: Path, *, latency_ms: float) -> AsyncIterator[tuple[str, int]]:
     """The cheap carrier; yields its address and process."""
     arguments = ["-m", "tests.bench.carrier", "--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN]
-    arguments += ["--latency-ms", str(latency_ms), *([] if receipts else ["--no-receipts"])]
+    arguments += ["--latency-ms", str(latency_ms)]
     process = start(arguments, folder / "carrier.log")
     try:
         yield (await first_line(process))["url"], process.child.pid
@@ -133,7 +130,7 @@ async def relay_place(folder: Path, wanted: Wanted) -> AsyncIterator[Place]:
         await migrate_now(server.dsn)
         ring = folder / "keyring.json"
         keyring.save_new(keyring.make(), ring)
-        key, connection = await furnish(server.dsn, ring, wanted.sessions)
+        connection = await furnish(server.dsn, ring, wanted.sessions)
         url = f"http://127.0.0.1:{free_port()}"
         async with carrier(folder, latency_ms=wanted.latency_ms) as (carrier_url, carrier_pid):
             environment = {
@@ -146,7 +143,7 @@ async def relay_place(folder: Path, wanted: Wanted) -> AsyncIterator[Place]:
             }
             async with serving(folder, url, environment, wanted.processes) as pids:
                 inbound = f"{url}/hooks/{connection}/inbound"
-                yield Place(inbound, wanted.sessions, server, carrier_url, {**pids, "carrier": carrier_pid}, key, url)
+                yield Place(inbound, wanted.sessions, server, carrier_url, {**pids, "carrier": carrier_pid})
 
 
 @asynccontextmanager
@@ -202,13 +199,12 @@ async def serving(
         process.stop()
 
 
-async def furnish(dsn: str, ring: Path, sessions: int) -> tuple[str, str]:
-    """An account with 64 pools and about 1,000 numbers, and so many open sessions; returns its key and connection."""
+async def furnish(dsn: str, ring: Path, sessions: int) -> str:
+    """An account with 64 pools and about 1,000 numbers, and so many open sessions; returns its connection."""
     plain = await asyncpg.connect(dsn)
     async with open_relay(read_settings(keyring=ring), dsn) as relay:
         now = await relay.database.now()
         account = await relay.accounts.add("bench")
-        key = await relay.keys.add(account, name="bench", scopes=list(Scope))
         credentials = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
         connection = await relay.connections.add(account, "twilio", credentials, Seed(now, secrets.token_bytes(10)))
         pools = [await relay.pools.add(account, f"pool {n}", Seed(now, secrets.token_bytes(10))) for n in range(POOLS)]
@@ -216,4 +212,4 @@ async def furnish(dsn: str, ring: Path, sessions: int) -> tuple[str, str]:
         directory = await relay.configuration.refreshed()
         await Seeder(relay.vault, directory, pools, now).fill(plain, pairings(sessions))
     await plain.close()
-    return key, public(IdKind.CONNECTION, connection.id)
+    return public(IdKind.CONNECTION, connection.id)

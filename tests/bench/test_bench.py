@@ -54,7 +54,9 @@ def strange_answer(load: Load, _: Ledger) -> None:
 
 
 def test_nothing_is_said_when_every_promise_held() -> None:
-    assert judge(*run()) == []
+    load, ledger = run()
+
+    assert judge(load, ledger, receipts=len(ledger)) == []
 
 
 @pytest.mark.parametrize("breaks", [lost, doubled, misrouted, from_another_number, overtaken, strange_answer])
@@ -62,7 +64,13 @@ def test_a_broken_promise_is_told(breaks: Callable[[Load, Ledger], None]) -> Non
     load, ledger = run()
     breaks(load, ledger)
 
-    assert len(judge(load, ledger)) == 1
+    assert len(judge(load, ledger, receipts=len(ledger))) == 1
+
+
+def test_a_receipt_that_was_not_taken_is_told() -> None:
+    load, ledger = run()
+
+    assert judge(load, ledger, receipts=len(ledger) - 1) == ["I12: 1 receipts were not taken"]
 
 
 def test_each_person_knows_one_session_by_a_number_when_many_are_open() -> None:

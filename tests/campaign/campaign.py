@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+from relay.core.ids import IdKind, public
 from relay.core.notices import Phrase, say
 from tests.campaign.checker import judge
 from tests.campaign.crowd import MARK, Crowd, Manners
@@ -154,8 +155,6 @@ async def _messages(run: Run, session: str) -> list[dict[str, Any]]:
 
 
 async def _events(world: World) -> dict[str, list[str]]:
-    from relay.core.ids import IdKind, public
-
     found: dict[str, list[str]] = defaultdict(list)
     for row in await world.query("select message_id, type from event where message_id is not null order by at, id"):
         found[public(IdKind.MESSAGE, row["message_id"])].append(row["type"])

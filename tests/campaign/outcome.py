@@ -183,7 +183,7 @@ Runs that find nothing teach nothing. The long ones have found these, all mended
 - With 10,000 texts waiting, sending slowed down to six a second and never recovered: a plan made over an empty table
   ([decision 12](decisions/0012-plans-that-do-not-depend-on-the-moment.md)).
 - A process that was stopped for longer than its lease, between its look at the lease and its first byte, wrote that byte
-  afterwards, and so out of order: four texts of 340,000. Now the clock is looked at directly before the byte.
+  afterwards, and so out of order: three texts of 380,000. Now the clock is looked at directly before the byte.
 - A text that was believed ambiguous turned out never to have left, and was sent after those that were written later: one of
   100,000. Now it stays ambiguous where its leg has gone on.
 
