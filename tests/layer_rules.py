@@ -39,7 +39,7 @@ def _upward(source: Source) -> Iterator[str]:
 
 
 def _between_services(source: Source) -> Iterator[str]:
-    own = _module(source.path)
+    own = ".".join(_module(source.path).split(".")[:3])  # a service may be a folder
     for found in imports(source) if source.lies_in("relay/services/*") else ():
         if found.is_within("relay.services") and not found.is_within(own):
             yield f"{found.line} imports {found.name}"
@@ -130,8 +130,12 @@ LAYER_RULES: tuple[Rule, ...] = (
         [
             *at("relay/services/x.py", "from relay.services import y", "from relay.services.xy import z"),
             *at("relay/services/x.py", "from .y import z", "import relay.services.y"),
+            *at("relay/services/x/z.py", "from relay.services.y import z"),
         ],
-        at("relay/services/x.py", "from relay.storage import outbox", "from relay.services.x import y"),
+        [
+            *at("relay/services/x.py", "from relay.storage import outbox", "from relay.services.x import y"),
+            *at("relay/services/x/z.py", "from relay.services.x.y import z"),
+        ],
     ),
     Rule(
         "services know no provider by name",

@@ -89,7 +89,7 @@ def _swapped() -> None:
 
         return to_the_sender
 
-    replace("relay.services.inbound", "route", make)
+    replace("relay.services.inbound.batch", "route", make)
 
 
 def _open_door() -> None:
@@ -191,7 +191,7 @@ def _late_forwarded() -> None:
 
         return all_open
 
-    replace("relay.services.inbound", "_Batch._facts", make)
+    replace("relay.services.inbound.batch", "Batch._facts", make)
     _sql(
         "relay.storage.inbox", "people", ("status, party_index, number_id", "'live' as status, party_index, number_id")
     )

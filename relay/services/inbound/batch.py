@@ -1,13 +1,13 @@
-"""Takes texts in: recognise, lock, route, write, in one transaction; whoever asked is answered after the commit.
+"""One transaction's work on texts of one bucket: recognise, lock, route, write.
 
-Rules are in ``core.routing``; this module brings it facts that cannot change before the transaction ends, and writes
-what it decided. A batch belongs to one bucket. When it fails, nothing of it has happened.
+Rules are in ``core.routing``; this module brings it facts that cannot change before the transaction ends, and writes what
+it decided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -16,22 +16,16 @@ from relay.core import delivery, routing
 from relay.core.arrival import ArrivedText
 from relay.core.envelope import Letter
 from relay.core.ids import IdKind, public
-from relay.core.keywords import keyword
 from relay.core.model import MessageKind, Reason, State
 from relay.core.notices import Phrase, say
 from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route
 from relay.core.segments import segments
-from relay.providers.base import InboundText
 from relay.storage import inbox, messages
-from relay.storage.coalescer import Coalescer
-from relay.storage.configuration import Account, Configuration, Connection, Directory
-from relay.storage.database import Database, Transaction
+from relay.storage.configuration import Account, Directory
+from relay.storage.database import Transaction
 from relay.storage.inbox import InboxKey, InboxKind, LockedSession, SeatedPerson
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
-
-#: Seconds that a text may wait for its turn before later ones are refused (503): carriers hang up after 10 to 15.
-_PATIENCE = 4.0
 
 
 class Taken(StrEnum):
@@ -43,78 +37,7 @@ class Taken(StrEnum):
     COMMAND = "command"
 
 
-@dataclass(slots=True)
-class Inbound:
-    """``commands`` takes STOP, START and HELP and says whether it was one; ``queued`` hears of buckets with new work."""
-
-    database: Database
-    configuration: Configuration
-    vault: Vault
-    commands: Callable[[ArrivedText], Awaitable[bool]]
-    queued: Callable[[int], Awaitable[None]]
-    _batches: Coalescer[ArrivedText, Taken] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._batches = Coalescer(self.take, patience=_PATIENCE)
-
-    async def receive(self, connection: Connection, text: InboundText) -> Taken:
-        """Take one verified text in. Raises StorageUnavailable when nothing could be stored."""
-        arrived = await self._resolve(connection, text)
-        if await self._came_before(arrived, text.number):
-            metrics.inbound.labels(Taken.DUPLICATE).inc()
-            return Taken.DUPLICATE
-        if arrived.keyword and arrived.party and not arrived.from_own_number and await self.commands(arrived):
-            metrics.inbound.labels(Taken.COMMAND).inc()
-            return Taken.COMMAND
-        return await self._batches.do(arrived.bucket, arrived)
-
-    async def _came_before(self, arrived: ArrivedText, number: str) -> bool:
-        """Was this text recorded while its number belonged to another pool, or to none? Nearly no number ever did."""
-        directory = await self.configuration.current()
-        former = directory.former_buckets.get((arrived.account_id, number), frozenset())
-        key = InboxKey(arrived.connection_id, InboxKind.TEXT, arrived.key, arrived.fingerprint)
-        for bucket in sorted(former - {arrived.bucket}):
-            async with self.database.transaction() as tx:
-                if await inbox.is_known(tx, bucket, key):
-                    return True
-        return False
-
-    async def take(self, bucket: int, texts: Sequence[ArrivedText]) -> list[Taken]:
-        """Take a batch of one bucket in, in one transaction."""
-        directory = await self.configuration.current()
-        results, queued = await self.database.run(lambda tx: _Batch(tx, bucket, directory, self.vault).take(texts))
-        for result in results:
-            metrics.inbound.labels(result).inc()
-        if queued:
-            await self.queued(bucket)
-        return results
-
-    async def _resolve(self, connection: Connection, text: InboundText) -> ArrivedText:
-        directory = await self.configuration.current()
-        number = directory.number_by_e164.get((connection.account_id, text.number))
-        if number is None:
-            directory = await self.configuration.refreshed()
-            number = directory.number_by_e164.get((connection.account_id, text.number))
-        account = directory.accounts[connection.account_id]
-        indexes = self.vault.indexes
-        content = (text.sender or "", text.number, text.text, str(text.media))
-        return ArrivedText(
-            account_id=account.id,
-            connection_id=connection.id,
-            bucket=directory.pools[number.pool_id].bucket if number else account.bucket,
-            number_id=number.id if number else None,
-            party=indexes.of(account.id, text.sender) if text.sender else None,
-            sender=text.sender,
-            text=text.text,
-            media=text.media,
-            keyword=text.keyword or keyword(text.text),
-            from_own_number=text.sender in directory.own_numbers,
-            key=indexes.fingerprint("inbound id", connection.id.bytes, text.provider_id.encode()),
-            fingerprint=indexes.fingerprint("inbound text", *(part.encode() for part in content)),
-        )
-
-
-class _Batch:
+class Batch:
     """One transaction's work on texts of one bucket."""
 
     def __init__(self, tx: Transaction, bucket: int, directory: Directory, vault: Vault) -> None:
