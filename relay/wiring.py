@@ -26,6 +26,7 @@ from relay.services.depths import Depths
 from relay.services.expiry import Expiry
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
+from relay.services.inbound.departures import Closed
 from relay.services.keys import Keys
 from relay.services.numbers import Numbers
 from relay.services.optouts import OptOuts
@@ -170,6 +171,7 @@ async def working(relay: Relay) -> AsyncIterator[Leases]:
         settings=sender_settings,
     )
     leases.busy = sender.busy
+    relay.inbound.gate = sender.departures
     house = Upkeep(leases, _steps(relay))
     runs = (leases.run(), relay.wakeup.listen(relay.database), sender.run(), house.run())
     tasks = [asyncio.create_task(run) for run in runs]
@@ -178,6 +180,7 @@ async def working(relay: Relay) -> AsyncIterator[Leases]:
     try:
         yield leases
     finally:
+        relay.inbound.gate = Closed
         with suppress(TimeoutError):  # what is still on its way after that counts as ambiguous
             await asyncio.wait_for(sender.drain(), settings.drain_within)
         for task in tasks:

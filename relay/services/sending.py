@@ -124,9 +124,13 @@ class Sending:
         except StorageUnavailable:
             if attempts:
                 taken_back = [Mark(attempt, message, Outcome.NOT_BEGUN) for message, attempt in attempts.items()]
-                await self._surely(partial(self._take_back, bucket, taken_back))
+                await self.take_back(bucket, taken_back)
             raise
         return passed, now
+
+    async def take_back(self, bucket: int, attempts: Sequence[Mark]) -> None:
+        """Queue again, surely, whatever of these was committed: this process knows that none of it has left."""
+        await self._surely(partial(self._take_back, bucket, attempts))
 
     async def _take_back(self, bucket: int, marks: Sequence[Mark]) -> None:
         """Wait for the door's own commit first, if it is still under way: a statement begun before it would not see it."""

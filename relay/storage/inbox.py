@@ -82,6 +82,7 @@ class SeatedPerson:
     participant: Participant
     session_id: UUID
     bound: bool  #: is this participant the one who holds the binding of their number now?
+    awaits: bool  #: is anything on its way to them, or waiting to be?
     sealed_phone: bytes | None = field(repr=False)
     epoch_id: int | None
 
@@ -110,7 +111,9 @@ def _seated(row: Row) -> SeatedPerson:
         party_index=row["party_index"],
         opted_out=row["opted_out"],
     )
-    return SeatedPerson(participant, row["session_id"], row["bound"], row["sealed_phone"], row["epoch_id"])
+    return SeatedPerson(
+        participant, row["session_id"], row["bound"], row["awaits"], row["sealed_phone"], row["epoch_id"]
+    )
 
 
 async def claim_answers(

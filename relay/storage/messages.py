@@ -18,7 +18,8 @@ _SQL = queries.load("messages")
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """The metadata of one SMS. ``state`` is ``queued`` with an outbox row, or ``refused`` with a reason."""
+    """The metadata of one SMS. ``state`` is ``queued`` with an outbox row, or ``refused`` with a reason. One with an
+    ``attempt_id`` is written as ``sending``, if the lease that it would leave under is held."""
 
     id: UUID
     account_id: UUID
@@ -30,6 +31,7 @@ class NewMessage:
     recipient_id: UUID | None = None
     leg_no: int | None = None
     reason: Reason | None = None
+    attempt_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,15 @@ async def write(
     messages: Sequence[NewMessage],
     outbox: Sequence[NewOutboxRow] = (),
     legs: Mapping[UUID, int] | None = None,
-) -> None:
-    """Write new messages, what of them has to leave, and an event each. ``legs``: last place given, by locked session."""
+    *,
+    epoch: int | None = None,
+) -> bool:
+    """Write new messages, what of them has to leave, and an event each. ``legs``: last place given, by locked session.
+
+    ``epoch``: of the lease for those that have an attempt; returns whether it was held, so that they may leave.
+    """
     legs = legs or {}
-    await tx.execute(
+    held = await tx.fetch(
         _SQL["write"],
         bucket,
         tx.now,
@@ -61,7 +68,10 @@ async def write(
         *_outbox_columns(outbox),
         list(legs),
         list(legs.values()),
+        epoch,
+        [m.attempt_id for m in messages],
     )
+    return bool(held)
 
 
 def _message_columns(messages: Sequence[NewMessage]) -> list[list[object]]:

@@ -74,7 +74,12 @@ class Paces:
         common = self.connections.get(connection_id, Pace(CONNECTION_RATE))
         self.connections[connection_id] = common.throttle(now, 0.0)
 
-    def connection_ready(self, number_id: UUID, now: float, directory: Directory) -> bool:
+    def may_leave(self, number_id: UUID, now: float, directory: Directory) -> bool:
+        """May a text leave this number at this moment?"""
+        pace = self.of_number(number_id, directory)
+        return pace is not None and pace.ready_at(now) <= now and self._connection_ready(number_id, now, directory)
+
+    def _connection_ready(self, number_id: UUID, now: float, directory: Directory) -> bool:
         """A connection may run a second ahead: numbers are what is paced exactly."""
         number = directory.numbers.get(number_id)
         pace = self.connections.get(number.connection_id) if number else None
@@ -88,10 +93,7 @@ def pick(due: Sequence[Due], paces: Paces, directory: Directory, *, now: float, 
     for text in due:
         if len(chosen) >= room:
             break
-        pace = paces.of_number(text.number_id, directory)
-        if text.number_id in busy or pace is None or pace.ready_at(now) > now:
-            continue
-        if not paces.connection_ready(text.number_id, now, directory):
+        if text.number_id in busy or not paces.may_leave(text.number_id, now, directory):
             continue
         busy.add(text.number_id)
         chosen.append(text)

@@ -22,7 +22,8 @@ from relay.services.sending import HandedOver, Intent, Sending
 from relay.storage import outbox
 from relay.storage.configuration import Configuration, Directory
 from relay.storage.database import Database
-from relay.storage.outbox import Due, Queue
+from relay.storage.outbox import Due, Mark, Queue
+from relay.worker.departures import Departures
 from relay.worker.leases import Lease, Leases
 from relay.worker.legs import Paces, pick
 from relay.worker.wakeup import Wakeup
@@ -78,6 +79,7 @@ class Sender:
         self._more: set[int] = set()  #: buckets whose last look left something behind
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: Counter[int] = Counter()  #: by bucket
+        self._at_the_door: set[UUID] = set()  #: numbers of texts that are passing it
         self._epochs: dict[int, int] = {}  #: of the leases under which the paces of a bucket are known
         self._stopping = False
 
@@ -187,6 +189,8 @@ class Sender:
     async def _begin(self, lease: Lease, chosen: list[Due], directory: Directory) -> None:
         """Take them through the door and send. Their sockets are counted from here on, before anything is awaited."""
         self._in_flight[lease.bucket] += len(chosen)
+        numbers = {text.number_id for text in chosen}
+        self._at_the_door |= numbers
         begun = 0
         try:
             for intent in await self._sending.begin(lease.bucket, lease.epoch, [text.message_id for text in chosen]):
@@ -195,7 +199,47 @@ class Sender:
                 begun += 1
                 self._spawn(self._send(lease, intent, directory))
         finally:
+            self._at_the_door -= numbers
             self._in_flight[lease.bucket] -= len(chosen) - begun
+
+    def departures(self, bucket: int, directory: Directory) -> Departures:
+        """For texts that are about to be taken in."""
+        return Departures(self, bucket, directory, self._sending.settings.start_within)
+
+    def reserve(self, bucket: int, number_id: UUID, segments: int, directory: Directory) -> int | None:
+        """Take a socket and the number's pace for a text that is just being written; returns the lease's epoch.
+
+        None where it has to wait its turn: the bucket is another's or its paces are not known yet, or others wait in it.
+        """
+        lease, now = self._leases.get(bucket), time.monotonic()
+        if self._stopping or lease is None or self._epochs.get(bucket) != lease.epoch:
+            return None
+        if bucket in self._more or bucket in self._starved or self._room() <= 0:
+            return None
+        if number_id in self._at_the_door or not self._paces.may_leave(number_id, now, directory):
+            self._more.add(bucket)  # it will be left behind: whoever comes later must not overtake it
+            return None
+        self._in_flight[bucket] += 1
+        self._paces.spend(number_id, segments, now, directory)
+        return lease.epoch
+
+    def give_back(self, bucket: int, count: int) -> None:
+        """The sockets of so many texts that do not leave after all. Their pace stays spent: a moment lost."""
+        self._in_flight[bucket] -= count
+        self._look_on(bucket)
+
+    def start(self, bucket: int, intent: Intent, epoch: int, directory: Directory) -> None:
+        """Send a text that was written with its attempt, under the lease that it was reserved under."""
+        self._spawn(self._send(Lease(bucket, epoch, until=0.0), intent, directory))
+
+    def take_back(self, bucket: int, attempts: list[Mark]) -> None:
+        """Queue again what may have been committed unseen, and surely has not left."""
+
+        async def work() -> None:
+            await self._sending.take_back(bucket, attempts)
+            self._wakeup.now(bucket)
+
+        self._spawn(work())
 
     def _plan(self, bucket: int, seen: _Seen, directory: Directory, *, left: int) -> None:
         """Look again when a number is free, when something is due, or after a while, if anything is left behind."""

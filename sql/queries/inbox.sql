@@ -29,7 +29,8 @@ select s.id, s.account_id, s.status, s.expires_at, s.idle_at, s.last_leg_no
    for no key update;
 
 -- name: people
--- $1 bucket | $2 the locked sessions. Its own snapshot: sees the close or replacement that the lock waited for
+-- $1 bucket | $2 the locked sessions. Its own snapshot: sees the close or replacement that the lock waited for. Nobody adds
+-- to their legs while they are locked: what does not await anything now will not when this transaction ends
 with pa as materialized (
     select id, session_id, slot, status, party_index, number_id, sealed_phone, epoch_id
       from participant where bucket = $1::smallint and session_id = any ($2::uuid[]) and party_index is not null
@@ -39,7 +40,10 @@ with pa as materialized (
      order by party_index for share
 )
 select pa.id, pa.session_id, pa.slot, pa.status, pa.party_index, pa.number_id, pa.sealed_phone, pa.epoch_id,
-       coalesce(pe.opted_out, true) as opted_out, b.participant_id is not null as bound
+       coalesce(pe.opted_out, true) as opted_out, b.participant_id is not null as bound,
+       exists (select 1 from outbox o
+                where o.bucket = $1::smallint and o.session_id = pa.session_id and o.to_participant = pa.id
+                  and o.phase in ('queued', 'sending')) as awaits
   from pa
   left join pe on pe.party_index = pa.party_index
   left join binding b on b.bucket = $1::smallint and b.number_id = pa.number_id and b.party_index = pa.party_index

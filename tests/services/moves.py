@@ -32,6 +32,7 @@ create trigger see after insert or update on session for each row execute functi
 #: What a move has to tell. Moves between queued and sending have their attempt row instead.
 _TOLD = {
     (None, "queued"): "message.received",
+    (None, "sending"): "message.received",  # and its attempt row
     ("parked", "queued"): "message.retried",
     (None, "open"): "session.opened",
     ("open", "closed"): "session.closed",
@@ -66,7 +67,7 @@ async def check_moves(db: Database) -> None:
     for move in moves:
         step = (move["before"], move["after"])
         assert move["kind"] == "session" or _legal(*step), step
-        begun[move["id"]] += step == ("queued", "sending")
+        begun[move["id"]] += move["kind"] == "message" and move["after"] == "sending"
         if step not in _UNTOLD:
             told[_TOLD.get(step, f"message.{move['after']}"), move["id"]] += 1
     assert Counter((event["type"], event["id"]) for event in events) == told

@@ -13,10 +13,12 @@ from uuid import UUID
 from relay.core.delivery import Outcome
 from relay.core.ids import bucket_of
 from relay.core.model import Reason, State
+from relay.services.inbound.departures import Closed
 from relay.storage import messages, outbox
 from relay.storage.database import Transaction
 from relay.storage.outbox import Mark, ReceiptOf
 from tests.services.rig import Talk
+from tests.services.sockets import sockets_of
 
 
 @dataclass(slots=True)
@@ -49,6 +51,15 @@ async def arrived(talk: Talk) -> Text:
     assert isinstance(found, UUID)
     async with talk.rig.relay.database.transaction() as tx:
         return Text(talk, found, tx.new_id(talk.bucket))
+
+
+async def born_leaving(talk: Talk) -> Text:
+    """A text that leaves as soon as it has come in."""
+    sockets = await sockets_of(talk)
+    await talk.say("hello")
+    talk.rig.relay.inbound.gate = Closed
+    (intent,) = sockets.started
+    return Text(talk, intent.passed.message_id, intent.passed.attempt_id)
 
 
 async def door(tx: Transaction, text: Text) -> None:
@@ -104,6 +115,7 @@ _PARKED = (*_AMBIGUOUS, park(keep_text=True))
 _ACCEPTED = (door, mark(Outcome.ACCEPTED))
 
 STAGES: Mapping[str, tuple[State, tuple[Step, ...]]] = {
+    "leaving since it came": (State.SENDING, ()),  # the first: nothing of its leg may be ahead of it
     "waiting": (State.QUEUED, ()),
     "waiting after a failure": (State.QUEUED, (door, mark(Outcome.NOT_SENT))),
     "waiting to be sent twice": (State.QUEUED, (*_AMBIGUOUS, send_again)),
@@ -125,7 +137,7 @@ STAGES: Mapping[str, tuple[State, tuple[Step, ...]]] = {
 async def text_in(talk: Talk, stage: str) -> Text:
     """A text that has come to this stage."""
     state, steps = STAGES[stage]
-    text = await arrived(talk)
+    text = await (born_leaving if stage == "leaving since it came" else arrived)(talk)
     for step in steps:
         async with talk.rig.relay.database.transaction() as tx:
             await step(tx, text)

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 
 import httpx
 
+from relay.services.inbound.departures import Closed
 from relay.storage.configuration import Configuration, Pool
 from relay.wiring import Relay
 from relay.worker.leases import Leases
@@ -92,10 +93,12 @@ async def working(
         relay.database, relay.configuration, relay.sending, leases=leases, wakeup=relay.wakeup, settings=settings
     )
     leases.busy = sender.busy
+    relay.inbound.gate = sender.departures
     worker = Worker(leases, sender, [asyncio.create_task(run) for run in (leases.run(), sender.run())])
     try:
         yield worker
     finally:
+        relay.inbound.gate = Closed
         await worker.stop()
 
 

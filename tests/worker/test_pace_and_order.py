@@ -86,8 +86,7 @@ class World:
 
     def is_free(self, number_id: UUID) -> bool:
         """May a text leave this number now, as far as it and its connection are concerned?"""
-        held_back = self.paces.waiting([number_id], self.now) == [number_id]
-        return not held_back and self.paces.connection_ready(number_id, self.now, self.known)
+        return self.paces.may_leave(number_id, self.now, self.known)
 
     def hear(self, leg: Leg, waiting: Waiting, answer: str, seconds: float) -> None:
         """The carrier's word on what has just left."""

@@ -13,6 +13,7 @@ from relay.core.arrival import ArrivedText
 from relay.core.keywords import keyword
 from relay.providers.base import InboundText
 from relay.services.inbound.batch import Batch, Taken
+from relay.services.inbound.departures import Closed, Gate
 from relay.storage import inbox
 from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Configuration, Connection
@@ -35,6 +36,7 @@ class Inbound:
     vault: Vault
     commands: Callable[[ArrivedText], Awaitable[bool]]
     queued: Callable[[int], Awaitable[None]]
+    gate: Gate = Closed  #: lets texts out as they come in, where this process sends
     _batches: Coalescer[ArrivedText, Taken] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,7 +67,15 @@ class Inbound:
     async def take(self, bucket: int, texts: Sequence[ArrivedText]) -> list[Taken]:
         """Take a batch of one bucket in, in one transaction."""
         directory = await self.configuration.current()
-        results, queued = await self.database.run(lambda tx: Batch(tx, bucket, directory, self.vault).take(texts))
+        departures = self.gate(bucket, directory)
+        try:
+            results, queued = await self.database.run(
+                lambda tx: Batch(tx, bucket, directory, self.vault, departures).take(texts)
+            )
+        except BaseException:
+            departures.fail()
+            raise
+        departures.leave()
         for result in results:
             metrics.inbound.labels(result).inc()
         if queued:

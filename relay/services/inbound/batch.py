@@ -20,6 +20,7 @@ from relay.core.model import MessageKind, Reason, State
 from relay.core.notices import Phrase, say
 from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route
 from relay.core.segments import segments
+from relay.services.inbound.departures import Departures
 from relay.storage import inbox, messages
 from relay.storage.configuration import Account, Directory
 from relay.storage.database import Transaction
@@ -40,11 +41,15 @@ class Taken(StrEnum):
 class Batch:
     """One transaction's work on texts of one bucket."""
 
-    def __init__(self, tx: Transaction, bucket: int, directory: Directory, vault: Vault) -> None:
+    def __init__(
+        self, tx: Transaction, bucket: int, directory: Directory, vault: Vault, departures: Departures
+    ) -> None:
         self._tx = tx
         self._bucket = bucket
         self._directory = directory
         self._vault = vault
+        self._departures = departures
+        self._awaited: set[UUID] = set()  #: participants to whom something is on its way or waits
         self._sessions: dict[UUID, LockedSession] = {}
         self._seats: dict[UUID, SeatedPerson] = {}
         self._bound: dict[tuple[UUID, bytes], SeatedPerson] = {}  #: who holds the binding of a number and a person
@@ -55,6 +60,7 @@ class Batch:
 
     async def take(self, texts: Sequence[ArrivedText]) -> tuple[list[Taken], bool]:
         """Returns what became of each text, and whether anything waits to be sent."""
+        self._departures.begin()
         keys = [InboxKey(t.connection_id, InboxKind.TEXT, t.key, t.fingerprint) for t in texts]
         recorded = await inbox.record(self._tx, self._bucket, keys)
         unseen = set(recorded.new)
@@ -71,11 +77,20 @@ class Batch:
         await self._lock(fresh)
         decided = {text.key: self._decide(text) for text in fresh}
         await self._write_notices()
-        await messages.write(self._tx, self._bucket, self._messages, self._outbox, self._legs())
+        waiting = await self._write()
         first = {text.key: i for i, text in reversed(list(enumerate(texts)))}
         for key, taken in decided.items():
             results[first[key]] = taken
-        return results, bool(self._outbox)
+        return results, waiting
+
+    async def _write(self) -> bool:
+        """Write everything; says whether something waits to be sent."""
+        legs, epoch = self._legs(), self._departures.epoch
+        held = await messages.write(self._tx, self._bucket, self._messages, self._outbox, legs, epoch=epoch)
+        if not held:
+            self._departures.stay()
+            return bool(self._outbox)
+        return any(row.message.attempt_id is None for row in self._outbox)
 
     async def _lock(self, texts: Sequence[ArrivedText]) -> None:
         """Lock sessions, then read who is in them. A pair without a seat is looked up once more: its binding may have
@@ -96,6 +111,8 @@ class Batch:
             who = seat.participant
             self._there[seat.session_id].append(seat)
             self._seats[who.id] = seat
+            if seat.awaits:
+                self._awaited.add(who.id)
             if seat.bound:
                 self._bound[who.number_id, who.party_index] = seat
 
@@ -147,19 +164,31 @@ class Batch:
         session = self._sessions[decision.session_id]
         session.last_leg_no += 1
         session.lifetime = replace(session.lifetime, idle_at=None)  # a text was said: nothing in this batch is idle
+        letter = Letter(self._phone_of(text.account_id, decision.recipient.id), text.text)
+        count = segments(text.text).count
+        at_once = self._may_leave(decision.recipient, count)
         message = messages.NewMessage(
             id=self._tx.new_id(self._bucket),
             account_id=text.account_id,
             kind=MessageKind.RELAY,
             state=State.QUEUED,
-            segments=segments(text.text).count,
+            segments=count,
             session_id=decision.session_id,
             sender_id=decision.sender.id,
             recipient_id=decision.recipient.id,
             leg_no=session.last_leg_no,
+            attempt_id=self._tx.new_id(self._bucket) if at_once else None,
         )
-        phone = self._phone_of(text.account_id, decision.recipient.id)
-        self._enqueue(message, decision.recipient, Letter(phone, text.text))
+        row = self._enqueue(message, decision.recipient, letter)
+        if at_once:
+            self._departures.add(row, letter, self._tx.now)
+
+    def _may_leave(self, to: routing.Participant, count: int) -> bool:
+        """Take a place for a text that nothing of its leg is ahead of."""
+        if to.id in self._awaited:
+            return False
+        self._awaited.add(to.id)
+        return self._departures.reserve(to.number_id, count)
 
     def _phone_of(self, account_id: UUID, participant_id: UUID) -> str:
         seat = self._seats[participant_id]
@@ -167,17 +196,17 @@ class Batch:
             raise ValueError("only a live participant has a phone")
         return self._vault.envelopes.open_phone(account_id, participant_id, Sealed(seat.sealed_phone, seat.epoch_id))
 
-    def _enqueue(self, message: messages.NewMessage, to: routing.Participant, letter: Letter) -> None:
-        self._messages.append(message)
-        self._outbox.append(
-            messages.NewOutboxRow(
-                message=message,
-                party_index=to.party_index,
-                number_id=to.number_id,
-                envelope=self._vault.envelopes.seal(message.account_id, message.id, letter),
-                deadline_at=delivery.deadline(message.kind, self._tx.now),
-            )
+    def _enqueue(self, message: messages.NewMessage, to: routing.Participant, letter: Letter) -> messages.NewOutboxRow:
+        row = messages.NewOutboxRow(
+            message=message,
+            party_index=to.party_index,
+            number_id=to.number_id,
+            envelope=self._vault.envelopes.seal(message.account_id, message.id, letter),
+            deadline_at=delivery.deadline(message.kind, self._tx.now),
         )
+        self._messages.append(message)
+        self._outbox.append(row)
+        return row
 
     async def _write_notices(self) -> None:
         """Answer senders, each at most once a day for a kind of notice on a number."""

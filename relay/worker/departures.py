@@ -1,0 +1,103 @@
+"""The texts of one transaction that leave as soon as it is committed; see ``services.inbound.departures`` for which may."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from relay.core.delivery import Outcome
+from relay.core.envelope import Letter
+from relay.core.model import State
+from relay.services.sending import Intent
+from relay.storage.configuration import Directory
+from relay.storage.messages import NewOutboxRow
+from relay.storage.outbox import Mark, Passed
+
+
+class Sockets(Protocol):
+    """The sender, as its departures see it."""
+
+    def reserve(self, bucket: int, number_id: UUID, segments: int, directory: Directory) -> int | None: ...
+
+    def give_back(self, bucket: int, count: int) -> None: ...
+
+    def start(self, bucket: int, intent: Intent, epoch: int, directory: Directory) -> None: ...
+
+    def take_back(self, bucket: int, attempts: list[Mark]) -> None: ...
+
+
+@dataclass(slots=True)
+class Departures:
+    """``start_within``: seconds from before a text is written until its first byte leaves, at most."""
+
+    sockets: Sockets
+    bucket: int
+    directory: Directory
+    start_within: float
+    epoch: int | None = None
+    _started: float = 0.0
+    _ready: list[Intent] = field(default_factory=list)
+    _reserved: int = 0
+    _unsure: list[Mark] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """The transaction begins, perhaps not for the first time: what it tried before may have been committed unseen."""
+        self._unsure += [Mark(i.passed.attempt_id, i.passed.message_id, Outcome.NOT_BEGUN) for i in self._ready]
+        self.stay()
+        self._started = time.monotonic()
+
+    def reserve(self, number_id: UUID, segments: int) -> bool:
+        """May one more text leave this number at once?"""
+        epoch = self.sockets.reserve(self.bucket, number_id, segments, self.directory)
+        if epoch is None:
+            return False
+        self._reserved += 1
+        self.epoch = epoch
+        return True
+
+    def add(self, row: NewOutboxRow, letter: Letter, now: datetime) -> None:
+        """A text with a reserved place, as it is about to be written."""
+        message = row.message
+        number = self.directory.numbers[row.number_id]
+        if message.attempt_id is None:
+            raise ValueError("only a text with an attempt can leave")
+        passed = Passed(
+            message_id=message.id,
+            state=State.SENDING,
+            reason=None,
+            attempts=1,
+            attempt_id=message.attempt_id,
+            account_id=message.account_id,
+            kind=message.kind,
+            number_id=row.number_id,
+            party_index=row.party_index,
+            segments=message.segments,
+            envelope=row.envelope,
+        )
+        connection = self.directory.connections[number.connection_id]
+        self._ready.append(Intent(passed, number, connection, letter, now, self._started + self.start_within))
+
+    def stay(self) -> None:
+        """None of them leaves now: the lease was not held, or nothing was written."""
+        if self._reserved:
+            self.sockets.give_back(self.bucket, self._reserved)
+        self._reserved, self.epoch, self._ready = 0, None, []
+
+    def leave(self) -> None:
+        """They are committed: send them."""
+        if self.epoch is not None:
+            for intent in self._ready:
+                self.sockets.start(self.bucket, intent, self.epoch, self.directory)
+        self._settle()
+
+    def fail(self) -> None:
+        """The transaction failed, or its commit was not heard of."""
+        self.begin()
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._unsure:
+            self.sockets.take_back(self.bucket, self._unsure)
