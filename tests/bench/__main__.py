@@ -24,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--full", action="store_true", help="growth and memory instead")
+    parser.add_argument("--only", nargs="+", choices=list(growth.RUNS), help="with --full: these alone")
     parser.add_argument("--record", action="store_true", help="keep the figures in docs/")
     chosen = parser.parse_args()
     began = time.monotonic()
@@ -37,13 +38,13 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         if chosen.full:
-            results = uvloop.run(growth.growth(Path(folder), told))
+            results = uvloop.run(growth.growth(Path(folder), told, chosen.only or list(growth.RUNS)))
         else:
             results = uvloop.run(core(Path(folder), SHORT if chosen.short else CORE, told))
     seen = table.facts(results)
     print("\n".join(table.lines(seen)))
     if chosen.record:
-        table.record(seen)
+        table.record(seen, growth=chosen.full)
     sys.exit(1 if any(row["broken"] for row in seen["rows"] if row["name"].startswith("relay")) else 0)
 
 

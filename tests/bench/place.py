@@ -16,6 +16,7 @@ import httpx
 
 from relay.cli.schema import migrate_now
 from relay.core.ids import IdKind, Seed, public
+from relay.core.model import Scope
 from relay.settings import read_settings
 from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
 from relay.vault import keyring
@@ -42,13 +43,17 @@ def free_port() -> int:
 
 @dataclass(slots=True)
 class Place:
-    """One build with its carrier. ``inbound`` is where texts are posted; ``processes`` are the build's, by name."""
+    """One build with its carrier. ``inbound`` is where texts are posted; ``processes`` are the build's, by name; ``key`` opens
+    its API, where it has one."""
 
     inbound: str
     sessions: int
     server: EmbeddedServer
     carrier_url: str
     processes: dict[str, int]
+    url: str = ""
+    key: str = ""
+    pools: int = POOLS
 
     async def ledger(self) -> tuple[list[tuple[int, str, str, float]], int]:
         """What the carrier was handed since it was last told to forget, and how many of its receipts were taken."""
@@ -116,6 +121,7 @@ class Wanted:
     """``processes`` of ``relay serve``; ``settings`` of Relay and of PostgreSQL beyond the usual."""
 
     sessions: int = 100_000
+    pools: int = POOLS
     latency_ms: float = 0.0
     processes: int = 1
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -130,7 +136,7 @@ async def relay_place(folder: Path, wanted: Wanted) -> AsyncIterator[Place]:
         await migrate_now(server.dsn)
         ring = folder / "keyring.json"
         keyring.save_new(keyring.make(), ring)
-        connection = await furnish(server.dsn, ring, wanted.sessions)
+        key, connection = await furnish(server.dsn, ring, wanted)
         url = f"http://127.0.0.1:{free_port()}"
         async with carrier(folder, latency_ms=wanted.latency_ms) as (carrier_url, carrier_pid):
             environment = {
@@ -143,7 +149,8 @@ async def relay_place(folder: Path, wanted: Wanted) -> AsyncIterator[Place]:
             }
             async with serving(folder, url, environment, wanted.processes) as pids:
                 inbound = f"{url}/hooks/{connection}/inbound"
-                yield Place(inbound, wanted.sessions, server, carrier_url, {**pids, "carrier": carrier_pid})
+                everybody = {**pids, "carrier": carrier_pid}
+                yield Place(inbound, wanted.sessions, server, carrier_url, everybody, url, key, wanted.pools)
 
 
 @asynccontextmanager
@@ -199,17 +206,19 @@ async def serving(
         process.stop()
 
 
-async def furnish(dsn: str, ring: Path, sessions: int) -> str:
-    """An account with 64 pools and about 1,000 numbers, and so many open sessions; returns its connection."""
+async def furnish(dsn: str, ring: Path, wanted: Wanted) -> tuple[str, str]:
+    """An account with about 1,000 numbers and so many pools and open sessions; returns its key and its connection."""
     plain = await asyncpg.connect(dsn)
     async with open_relay(read_settings(keyring=ring), dsn) as relay:
         now = await relay.database.now()
         account = await relay.accounts.add("bench")
         credentials = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
         connection = await relay.connections.add(account, "twilio", credentials, Seed(now, secrets.token_bytes(10)))
-        pools = [await relay.pools.add(account, f"pool {n}", Seed(now, secrets.token_bytes(10))) for n in range(POOLS)]
+        key = await relay.keys.add(account, name="bench", scopes=list(Scope))
+        seeds = [Seed(now, secrets.token_bytes(10)) for _ in range(wanted.pools)]
+        pools = [await relay.pools.add(account, f"pool {n}", seed) for n, seed in enumerate(seeds)]
         await add_numbers(plain, pools, connection.id, NUMBER_RATE)
         directory = await relay.configuration.refreshed()
-        await Seeder(relay.vault, directory, pools, now).fill(plain, pairings(sessions))
+        await Seeder(relay.vault, directory, pools, now).fill(plain, pairings(wanted.sessions, pools=wanted.pools))
     await plain.close()
-    return public(IdKind.CONNECTION, connection.id)
+    return key, public(IdKind.CONNECTION, connection.id)

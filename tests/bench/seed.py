@@ -15,7 +15,7 @@ import asyncpg
 from relay.core import ids
 from relay.storage.configuration import Directory, Pool
 from relay.vault.vault import Vault
-from tests.bench.talks import NUMBERS, NUMBERS_PER_POOL, Pairing, number, phone
+from tests.bench.talks import NUMBERS, Pairing, number, phone
 
 _AT_ONCE = 20_000
 _NUMBER = (
@@ -36,7 +36,7 @@ async def add_numbers(
     now = await connection.fetchval("select now()")
     numbers, states = [], []
     for n in range(NUMBERS):
-        pool, e164 = pools[n // NUMBERS_PER_POOL], number(n)
+        pool, e164 = pools[n // (NUMBERS // len(pools))], number(n)
         new = ids.make_id(pool.bucket, now, secrets.token_bytes(ids.ENTROPY_BYTES))
         numbers.append((new, pool.account_id, pool.id, provider, e164, "US", e164[2:5], "long_code", rate, now))
         states.append((pool.bucket, new, pool.account_id, "ready", now))

@@ -18,7 +18,6 @@ from tests.bench.runs import Result
 ROOT = Path(__file__).resolve().parents[2]
 RECORD, PICTURE = ROOT / "docs" / "performance.json", ROOT / "docs" / "performance.svg"
 PAGE = ROOT / "docs" / "performance.md"
-_FROM, _TO = "<!-- figures -->", "<!-- end of figures -->"
 #: Below this share of pgbench's rate the naive build was held back by something else than itself, and flatters us.
 FAIR = 0.045
 _BAR, _ROW = 460, 26
@@ -32,7 +31,7 @@ def facts(results: Sequence[Result]) -> dict[str, Any]:
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
         "machine": f"{_processors()} cores, Python {platform.python_version()}",
-        "fair": naive / alone >= FAIR if naive and alone else None,
+        "fair": None if math.isnan(naive / alone) else naive / alone >= FAIR,
         "rows": [
             {
                 "name": result.name,
@@ -42,6 +41,7 @@ def facts(results: Sequence[Result]) -> dict[str, Any]:
                 "to pgbench": _ratio(result.rate, alone),
                 "notes": result.notes,
                 "broken": result.broken,
+                "commit": _commit(),
             }
             for result in results
         ],
@@ -65,12 +65,23 @@ def lines(told: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def record(told: Mapping[str, Any]) -> None:
-    """Keep the figures, draw the picture, and put the table on the page."""
-    RECORD.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
-    PICTURE.write_text(picture(told))
-    before, _, rest = PAGE.read_text().partition(_FROM)
-    PAGE.write_text(f"{before}{_FROM}\n{_markdown(told)}\n{_TO}{rest.partition(_TO)[2]}")
+def record(told: Mapping[str, Any], *, growth: bool) -> None:
+    """Keep the figures, draw the picture, and put the table on the page. Rows of ``growth`` come beside earlier ones."""
+    known = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    name = "growth" if growth else "core"
+    if growth:
+        new = {row["name"] for row in told["rows"]}
+        told = {
+            **told,
+            "rows": [*(r for r in known.get(name, {}).get("rows", []) if r["name"] not in new), *told["rows"]],
+        }
+    else:
+        PICTURE.write_text(picture(told))
+    RECORD.write_text(json.dumps({**known, name: told}, indent=1, sort_keys=True) + "\n")
+    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, _, rest = PAGE.read_text().partition(start)
+    shown = _sizes(told) if growth else _markdown(told)
+    PAGE.write_text(f"{before}{start}\n{shown}\n{end}{rest.partition(end)[2]}")
 
 
 def _markdown(told: Mapping[str, Any]) -> str:
@@ -81,6 +92,14 @@ def _markdown(told: Mapping[str, Any]) -> str:
         rows.append(f"| {row['name']} | {row['rate']:,.0f} | {' | '.join(ratios)} | {'; '.join(notes)} |")
     fair = "" if told["fair"] is not False else " **Void: the naive build was held back by something else.**"
     return f"{told['at']}, commit {told['commit']}, {told['machine']}.{fair}\n\n" + "\n".join(rows)
+
+
+def _sizes(told: Mapping[str, Any]) -> str:
+    rows = [f"{told['machine']}.", "", "| what | a second | | commit |", "|---|---|---|---|"]
+    for row in told["rows"]:
+        notes = [f"{what}: {said}" for what, said in row["notes"].items()] + [f"**{p}**" for p in row["broken"]]
+        rows.append(f"| {row['name']} | {row['rate']:,.0f} | {'; '.join(notes)} | {row['commit']} |")
+    return "\n".join(rows)
 
 
 def picture(told: Mapping[str, Any]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-POOLS, NUMBERS_PER_POOL = 64, 16
-NUMBERS = POOLS * NUMBERS_PER_POOL
+POOLS = 64
+NUMBERS = 16 * POOLS
 _AREAS = [area for area in range(201, 990) if area % 100 != 11]
 _NUMBER_AREAS = (
     202,
@@ -70,13 +70,14 @@ def number(n: int) -> str:
     return f"+1{_NUMBER_AREAS[n // _EACH]}55501{n % _EACH:02}"
 
 
-def pairings(count: int) -> Iterator[Pairing]:
-    """So many different sessions, spread evenly over pools and numbers."""
+def pairings(count: int, *, pools: int = POOLS) -> Iterator[Pairing]:
+    """So many different sessions, spread evenly over pools and numbers. ``pools`` divides ``NUMBERS``."""
+    numbers = NUMBERS // pools
     if count > MOST_SESSIONS:
         raise ValueError("there are not so many people and numbers")
     for k in range(count):
         turn, pair = divmod(k, PAIRS)
         place = (pair + turn) % NUMBERS
-        slot, pool = divmod(place, POOLS)
-        base = pool * NUMBERS_PER_POOL
-        yield Pairing(pool, (2 * pair, 2 * pair + 1), (base + slot, base + (slot + 1) % NUMBERS_PER_POOL))
+        slot, pool = divmod(place, pools)
+        base = pool * numbers
+        yield Pairing(pool, (2 * pair, 2 * pair + 1), (base + slot, base + (slot + 1) % numbers))
