@@ -34,12 +34,14 @@ class Queue:
     ``due``       the oldest text of each number that could leave now, oldest first
     ``heads``     how many heads of legs were looked at for that: as many as were asked for means that there may be more
     ``queued``    how many texts wait at all; counted no further than one more than were asked for
+    ``numbers``   the numbers that those will leave from
     ``next_due``  when the first of them is due
     """
 
     due: Sequence[Due]
     heads: int
     queued: int
+    numbers: frozenset[UUID]
     next_due: datetime | None
 
 
@@ -47,7 +49,8 @@ async def due(tx: Transaction, bucket: int, *, limit: int, waiting_numbers: Coll
     """What could leave now, but for numbers whose pace forbids it. One statement."""
     rows = await tx.fetch(_SQL["due"], bucket, tx.now, limit, list(waiting_numbers))
     found = [Due(r["message_id"], r["number_id"], r["segments"]) for r in rows if r["message_id"]]
-    return Queue(found, rows[0]["heads"] or 0, rows[0]["queued"], rows[0]["next_due"])
+    first = rows[0]
+    return Queue(found, first["heads"] or 0, first["queued"], frozenset(first["numbers"] or ()), first["next_due"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from relay.storage.messages import NewOutboxRow
 from relay.storage.outbox import Mark, Passed
 
 
-class Sockets(Protocol):
+class Gate(Protocol):
     """The sender, as its departures see it."""
 
     def reserve(self, bucket: int, number_id: UUID, segments: int, directory: Directory) -> int | None: ...
@@ -33,7 +33,7 @@ class Sockets(Protocol):
 class Departures:
     """``start_within``: seconds from before a text is written until its first byte leaves, at most."""
 
-    sockets: Sockets
+    gate: Gate
     bucket: int
     directory: Directory
     start_within: float
@@ -51,7 +51,7 @@ class Departures:
 
     def reserve(self, number_id: UUID, segments: int) -> bool:
         """May one more text leave this number at once?"""
-        epoch = self.sockets.reserve(self.bucket, number_id, segments, self.directory)
+        epoch = self.gate.reserve(self.bucket, number_id, segments, self.directory)
         if epoch is None:
             return False
         self._reserved += 1
@@ -83,14 +83,14 @@ class Departures:
     def stay(self) -> None:
         """None of them leaves now: the lease was not held, or nothing was written."""
         if self._reserved:
-            self.sockets.give_back(self.bucket, self._reserved)
+            self.gate.give_back(self.bucket, self._reserved)
         self._reserved, self.epoch, self._ready = 0, None, []
 
     def leave(self) -> None:
         """They are committed: send them."""
         if self.epoch is not None:
             for intent in self._ready:
-                self.sockets.start(self.bucket, intent, self.epoch, self.directory)
+                self.gate.start(self.bucket, intent, self.epoch, self.directory)
         self._settle()
 
     def fail(self) -> None:
@@ -100,4 +100,4 @@ class Departures:
 
     def _settle(self) -> None:
         if self._unsure:
-            self.sockets.take_back(self.bucket, self._unsure)
+            self.gate.take_back(self.bucket, self._unsure)

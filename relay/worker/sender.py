@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from relay.storage.outbox import Due, Mark, Queue
 from relay.worker.departures import Departures
 from relay.worker.leases import Lease, Leases
 from relay.worker.legs import Paces, pick
+from relay.worker.sockets import Sockets
 from relay.worker.wakeup import Wakeup
 
 _LOOK = 200  # heads of legs looked at in one go, at most
@@ -77,8 +77,9 @@ class Sender:
         self._again: set[int] = set()
         self._starved: dict[int, None] = {}  #: buckets that found no socket free, longest first
         self._more: set[int] = set()  #: buckets whose last look left something behind
+        self._behind: dict[int, set[UUID]] = {}  #: by bucket, the numbers of texts that wait
         self._tasks: set[asyncio.Task[None]] = set()
-        self._in_flight: Counter[int] = Counter()  #: by bucket
+        self._sockets = Sockets(settings.sockets)
         self._at_the_door: set[UUID] = set()  #: numbers of texts that are passing it
         self._epochs: dict[int, int] = {}  #: of the leases under which the paces of a bucket are known
         self._stopping = False
@@ -103,7 +104,7 @@ class Sender:
 
     def busy(self, bucket: int) -> bool:
         """Is anything of this bucket under way?"""
-        return bucket in self._serving or self._in_flight[bucket] > 0
+        return bucket in self._serving or self._sockets.busy(bucket)
 
     def _start(self, bucket: int) -> None:
         """Serve a bucket, or note that it wants to be served again when the present turn is over."""
@@ -141,7 +142,7 @@ class Sender:
         """
         served: set[UUID] = set()
         while True:
-            room = self._room()
+            room = self._sockets.room()
             if room <= 0:
                 self._starve(bucket)
                 return
@@ -152,17 +153,13 @@ class Sender:
             lease = self._leases.get(bucket)
             if lease is None or lease.epoch != self._epochs.get(bucket) or self._stopping:
                 return
-            chosen = pick(seen.queue.due, self._paces, directory, now=time.monotonic(), room=self._room())
+            chosen = pick(seen.queue.due, self._paces, directory, now=time.monotonic(), room=self._sockets.room())
             served |= {text.number_id for text in chosen}
             if chosen:
                 await self._begin(lease, chosen, directory)
             if not chosen or seen.queue.heads < limit:
                 break
         self._plan(bucket, seen, directory, left=seen.queue.queued - len(chosen))
-
-    def _room(self) -> int:
-        """How many sockets are free. Other buckets may take some while this one is being looked into."""
-        return self._settings.sockets - self._in_flight.total()
 
     def _starve(self, bucket: int) -> None:
         """No socket is free: wait until some are, and look from time to time in case they come one by one."""
@@ -181,14 +178,19 @@ class Sender:
 
     async def _look(self, bucket: int, directory: Directory, served: set[UUID], limit: int) -> _Seen:
         self._starved.pop(bucket, None)
+        known = frozenset(self._behind.get(bucket, ()))
         here = directory.numbers_by_bucket.get(bucket, ())
         waiting = {*self._paces.waiting(here, time.monotonic()), *served}
         async with self._database.single() as tx:
-            return _Seen(await outbox.due(tx, bucket, limit=limit, waiting_numbers=waiting), tx.now)
+            seen = _Seen(await outbox.due(tx, bucket, limit=limit, waiting_numbers=waiting), tx.now)
+        came = self._behind.get(bucket, set()) - known  # while the database was looking
+        unseen = known if seen.queue.queued > limit else frozenset()
+        self._behind[bucket] = came | unseen | seen.queue.numbers
+        return seen
 
     async def _begin(self, lease: Lease, chosen: list[Due], directory: Directory) -> None:
         """Take them through the door and send. Their sockets are counted from here on, before anything is awaited."""
-        self._in_flight[lease.bucket] += len(chosen)
+        self._sockets.begin(lease.bucket, len(chosen))
         numbers = {text.number_id for text in chosen}
         self._at_the_door |= numbers
         begun = 0
@@ -200,7 +202,7 @@ class Sender:
                 self._spawn(self._send(lease, intent, directory))
         finally:
             self._at_the_door -= numbers
-            self._in_flight[lease.bucket] -= len(chosen) - begun
+            self._sockets.give_back(lease.bucket, len(chosen) - begun)
 
     def departures(self, bucket: int, directory: Directory) -> Departures:
         """For texts that are about to be taken in."""
@@ -214,18 +216,21 @@ class Sender:
         lease, now = self._leases.get(bucket), time.monotonic()
         if self._stopping or lease is None or self._epochs.get(bucket) != lease.epoch:
             return None
-        if bucket in self._more or bucket in self._starved or self._room() <= 0:
+        if bucket in self._starved or self._sockets.room() <= 0:
             return None
-        if number_id in self._at_the_door or not self._paces.may_leave(number_id, now, directory):
-            self._more.add(bucket)  # it will be left behind: whoever comes later must not overtake it
+        behind = self._behind.setdefault(bucket, set())
+        if number_id in behind or number_id in self._at_the_door:
             return None
-        self._in_flight[bucket] += 1
+        if not self._paces.may_leave(number_id, now, directory):
+            behind.add(number_id)  # whoever comes later must not overtake it
+            return None
+        self._sockets.begin(bucket)
         self._paces.spend(number_id, segments, now, directory)
         return lease.epoch
 
     def give_back(self, bucket: int, count: int) -> None:
         """The sockets of so many texts that do not leave after all. Their pace stays spent: a moment lost."""
-        self._in_flight[bucket] -= count
+        self._sockets.give_back(bucket, count)
         self._look_on(bucket)
 
     def start(self, bucket: int, intent: Intent, epoch: int, directory: Directory) -> None:
@@ -246,6 +251,7 @@ class Sender:
         now = time.monotonic()
         if seen.queue.next_due is None or left <= 0:
             self._more.discard(bucket)
+            self._behind[bucket] -= seen.queue.numbers
             self._wakeup.at(bucket, now + self._settings.idle_poll)
             return
         self._more.add(bucket)
@@ -259,22 +265,30 @@ class Sender:
     async def _send(self, lease: Lease, intent: Intent, directory: Directory) -> None:
         bucket = lease.bucket
         try:
-            handed = await self._sending.hand_over(intent, lease_until=self._leases.until(lease))
+            try:
+                handed = await self._sending.hand_over(intent, lease_until=self._leases.until(lease))
+            finally:
+                self._sockets.answered()
             self._learn(handed, directory)  # before anything is awaited: the next text may be due already
+            self._feed_starved()
             await self._sending.settle_surely(bucket, handed)
             if handed.mark.outcome not in _ENDED:  # it waits again
                 self._more.add(bucket)
         except Exception as error:  # left as begun: upkeep will call it ambiguous and look for its fate
             logs.trouble("send_left_open", error)
         finally:
-            self._in_flight[bucket] -= 1
+            self._sockets.end(bucket)
             self._look_on(bucket)
 
     def _look_on(self, bucket: int) -> None:
-        """A send has ended: the next of its leg may leave, and another bucket may have waited for the socket."""
+        """A send has ended: the next of its leg may leave."""
         if bucket in self._more:
             self._wakeup.at(bucket, time.monotonic() + _GATHER)
-        if self._starved and self._room() >= min(_WORTH_A_LOOK, self._settings.sockets):
+        self._feed_starved()
+
+    def _feed_starved(self) -> None:
+        """Sockets are free: another bucket may have waited for them."""
+        if self._starved and self._sockets.is_roomy(_WORTH_A_LOOK):
             longest = next(iter(self._starved))
             del self._starved[longest]
             self._wakeup.now(longest)

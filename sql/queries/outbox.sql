@@ -2,12 +2,12 @@
 
 -- name: due
 -- $1 bucket $2 now $3 how many heads to look at $4 numbers that must wait. When the next queued row of all is due and how many
--- there are (more than $3 count as one more), and the oldest head of a leg of each number that could leave now; no lock, for
--- the door is the claim. `limit 1` keeps the planner from comparing every two rows of a long leg
-select n.at as next_due, w.rows as queued, d.message_id, d.number_id, d.segments, d.heads
+-- there are (more than $3 count as one more) on which numbers, and the oldest head of a leg of each number that could leave
+-- now; no lock, for the door is the claim. `limit 1` keeps the planner from comparing every two rows of a long leg
+select n.at as next_due, w.rows as queued, w.numbers, d.message_id, d.number_id, d.segments, d.heads
   from (select min(o.due_at) as at from outbox o where o.bucket = $1::smallint and o.phase = 'queued') as n
- cross join (select count(*) as rows
-               from (select 1 from outbox o where o.bucket = $1::smallint and o.phase = 'queued' limit $3 + 1) as q) as w
+ cross join (select count(*) as rows, array_agg(distinct q.number_id) as numbers
+               from (select o.number_id from outbox o where o.bucket = $1::smallint and o.phase = 'queued' limit $3 + 1) as q) as w
   left join (
        select distinct on (h.number_id) h.message_id, h.number_id, h.segments, h.due_at, count(*) over () as heads
          from (select o.message_id, o.number_id, o.segments, o.due_at
