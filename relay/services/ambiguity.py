@@ -58,7 +58,7 @@ class Ambiguity:
 
     async def look(self, bucket: int) -> int:
         """Take the next step for every ambiguous send that is due; says how many."""
-        async with self.database.transaction() as tx:
+        async with self.database.single() as tx:
             now = tx.now
             due = await outbox.unresolved(tx, bucket, limit=20)
         await asyncio.gather(*(self._step(bucket, one, now) for one in due))

@@ -22,7 +22,7 @@ class Depths:
 
     async def measure(self, bucket: int) -> int:
         """Count one bucket and show the sums of all that this process has counted. Always says 0: nothing is left to do."""
-        async with self.database.transaction() as tx:
+        async with self.database.single() as tx:
             now = tx.now
             self._seen[bucket] = (now, await outbox.depth(tx, bucket))
         current = [depths for at, depths in self._seen.values() if now - at < _CURRENT]

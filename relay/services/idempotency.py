@@ -84,7 +84,8 @@ class Idempotency:
         sealed = self.vault.sealing.seal(Purpose.TRANSIT, _place(request, begun.seed), answer.body)
         status, key_id = answer.status, sealed.key_id
         await self.database.run(
-            lambda tx: idempotency.finish(tx, request, status=status, sealed_answer=sealed.data, transit_id=key_id)
+            lambda tx: idempotency.finish(tx, request, status=status, sealed_answer=sealed.data, transit_id=key_id),
+            single=True,
         )
 
     async def let_go(self, begun: Begun) -> None:

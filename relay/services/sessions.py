@@ -144,7 +144,7 @@ class Sessions:
         buckets = sorted({p.bucket for p in pools if wanted.pool_id in (None, p.id)})
         found: list[StoredSession] = []
         for bucket in buckets:
-            async with self.database.transaction() as tx:
+            async with self.database.single() as tx:
                 found += await sessions.listed(
                     tx, bucket, account_id=account.id, limit=limit, before=before, wanted=wanted
                 )
@@ -152,7 +152,7 @@ class Sessions:
         return [_view(s, await self._people_of(s.id), directory) for s in newest]
 
     async def _people_of(self, session_id: UUID) -> Sequence[StoredParticipant]:
-        async with self.database.transaction() as tx:
+        async with self.database.single() as tx:
             return (await sessions.participants(tx, bucket_of(session_id), [session_id]))[session_id]
 
     async def change(self, account: Account, session_id: UUID, wanted: SessionChange) -> SessionView:
@@ -206,7 +206,7 @@ class Sessions:
             raise Conflict("the pool is still being prepared", code="pool_preparing", retry_after=1)
         one, other = (self.vault.indexes.of(account.id, person.phone.e164) for person in wanted.people)
         bucket = wanted.pool.bucket
-        async with self.database.transaction() as tx:
+        async with self.database.single() as tx:
             states = await numbers.states(tx, bucket)
         rented = directory.numbers_by_pool.get(wanted.pool.id, ())
         return _Plan(

@@ -142,6 +142,7 @@ def _warm_bindings() -> None:
 def _any_order() -> None:
     """Not only the head of a leg may leave."""
     _sql("relay.storage.outbox", "due", ("o.leg_no is null\n", "true\n"))
+    _sql("relay.storage.inbox", "people", (") as awaits", ") and false as awaits"))
 
 
 def _only_after_the_mark() -> None:
