@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     statement_cache: int = Field(
         512, ge=0, description="Prepared statements kept; 0 behind PgBouncer in transaction mode"
     )
-    sockets: int = Field(64, ge=1, le=1000, description="Sends under way at once, for each process")
+    sockets: int = Field(64, ge=1, le=1000, description="Sends that wait for a provider at once, for each process")
     send_deadline: float = Field(10.0, gt=0, description="Longest wait for a provider's whole answer")
     connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a connection to a provider")
     lease: float = Field(6.0, ge=0.4, description="How long a process owns a bucket without renewing")

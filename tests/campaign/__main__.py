@@ -24,7 +24,8 @@ _PARTS, _PART = 10, partial(crashes.Goal, 100_000, 100, 3600.0, slack=1.5)
 
 Scene = Callable[[Path, int, bool], Coroutine[Any, Any, Outcome]]
 
-_CUT, _CUT_ALL = ("inbound", "send"), ("open", "inbound", "send", "receipt", "close", "stop")
+_CUT = ("inbound", "born", "send")
+_CUT_ALL = ("open", "inbound", "born", "send", "receipt", "close", "stop")
 
 SCENES: dict[str, Scene] = {
     "cut": lambda at, _, full: cut_scene.cut(at, _CUT_ALL if full else _CUT),

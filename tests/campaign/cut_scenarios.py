@@ -15,12 +15,14 @@ from datetime import timedelta
 import httpx
 
 from relay.storage.configuration import Pool
+from relay.worker.departures import Departures
 from tests.api.rig import PUBLIC_URL, Webhook, inbound, opening
 from tests.api.test_receipts import receipt
 from tests.campaign.cut_place import LEASE, Place
 from tests.services.carrier import SentText
 from tests.services.people import ALICE, BOB
 from tests.services.rig import Talk, start_talk
+from tests.services.sockets import Sockets
 
 
 class Case(ABC):
@@ -162,6 +164,51 @@ class Inbound(Case):
         )
 
 
+class Born(Inbound):
+    """Bob texts Alice; the process that takes the text in owns its bucket, and sends it as soon as it is written."""
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        await self.place.own(self.talk.bucket)
+
+    async def act(self) -> None:
+        rig, bucket = self.place.rig, self.talk.bucket
+        self.sockets = Sockets(await rig.epoch(bucket))
+        rig.relay.inbound.gate = lambda at, directory: Departures(self.sockets, at, directory, LEASE)
+        self.answer = await self._ask()
+        await self._send()
+
+    async def _send(self) -> None:
+        """What the sender does meanwhile."""
+        rig, bucket = self.place.rig, self.talk.bucket
+        while self.sockets.started:
+            handed = await rig.relay.sending.hand_over(self.sockets.started.pop(), lease_until=float("inf"))
+            await rig.relay.sending.settle_surely(bucket, handed)
+        if self.sockets.taken_back:
+            await rig.relay.sending.take_back(bucket, self.sockets.taken_back)
+
+    async def afterwards(self, *, gone: bool) -> None:
+        rig, bucket = self.place.rig, self.talk.bucket
+        self.gone = gone
+        await self.repeat(self._ask)
+        if gone:
+            await self.place.own(bucket)
+            await rig.relay.ambiguity.declare(bucket, epoch=rig.epochs[bucket], begun_before=timedelta(seconds=LEASE))
+        else:
+            await self._send()
+        await rig.send_all(bucket)
+        if gone:
+            await self.place.look_for_ambiguous(bucket)
+
+    async def wrong(self) -> list[str]:
+        asked = self.asked_of_carrier()
+        never_left = self.gone and asked == []
+        return differing(
+            ("messages", await self.messages(), {("parked", "ambiguous") if never_left else ("accepted", None): 1}),
+            ("texts at the carrier", asked, [] if never_left else [ALICE]),
+        )
+
+
 class Send(Case):
     """A worker sees what is due, takes it through the door, hands it over, and writes the outcome."""
 
@@ -259,6 +306,7 @@ class Stop(Case):
 SCENARIOS: dict[str, type[Case]] = {
     "open": Open,
     "inbound": Inbound,
+    "born": Born,
     "send": Send,
     "receipt": Receipt,
     "close": Close,
