@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -36,6 +36,7 @@ from relay.vault.tokens import AttemptToken
 from relay.vault.vault import Vault
 
 _TRY_AGAIN_AFTER = 1.0  # seconds
+_NOT_LEFT = {Outcome.NOT_SENT, Outcome.NOT_BEGUN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +134,13 @@ class Sending:
         await self._surely(partial(self._take_back, bucket, attempts))
 
     async def _take_back(self, bucket: int, marks: Sequence[Mark]) -> None:
-        """Wait for the door's own commit first, if it is still under way: a statement begun before it would not see it."""
+        """Wait first for the commit that was not heard of, if it is still under way: what it writes is not there before."""
 
-        async def work(tx: Transaction) -> None:
-            await outbox.lock_messages(tx, bucket, [mark.message_id for mark in marks])
-            await outbox.mark(tx, bucket, marks)
+        async def work(tx: Transaction) -> dict[UUID, State]:
+            await outbox.await_beginnings(tx, bucket)
+            return await outbox.mark(tx, bucket, marks)
 
-        await self.database.run(work)
+        await self._queue_after_all(bucket, marks, await self.database.run(work))
 
     def _intent(self, passed: Passed, directory: Directory, now: datetime, started: float) -> Intent:
         number = directory.numbers[passed.number_id]
@@ -210,8 +211,15 @@ class Sending:
         await asyncio.gather(*(self._marks.do(bucket, mark) for mark in marks))
 
     async def _write_marks(self, bucket: int, marks: Sequence[Mark]) -> list[None]:
-        await self.database.run(lambda tx: outbox.mark(tx, bucket, marks), single=True)
+        moved = await self.database.run(lambda tx: outbox.mark(tx, bucket, marks), single=True)
+        await self._queue_after_all(bucket, marks, moved)
         return [None] * len(marks)
+
+    async def _queue_after_all(self, bucket: int, marks: Sequence[Mark], moved: Mapping[UUID, State]) -> None:
+        """What has not left and did not move may have been believed ambiguous meanwhile."""
+        for mark in marks:
+            if mark.outcome in _NOT_LEFT and mark.message_id not in moved:
+                await self.database.run(partial(_queue_after_all, bucket, mark))
 
     async def settle(self, bucket: int, handed: HandedOver) -> None:
         """Write one outcome; an opt-out that the provider told us of goes to every pool."""
@@ -242,6 +250,10 @@ class Sending:
             except Exception as error:
                 logs.trouble("outcome_not_written", error)
                 await asyncio.sleep(_TRY_AGAIN_AFTER)
+
+
+async def _queue_after_all(bucket: int, mark: Mark, tx: Transaction) -> None:
+    await outbox.queue_after_all(tx, bucket, mark)
 
 
 def _next_try(begun_at: datetime, attempts: int, *, retry_after: float | None = None) -> datetime:

@@ -127,7 +127,7 @@ class Texts:
                 raise Conflict("the session is closed: its texts are gone", code="session_closed")
             deadline = delivery.deadline(MessageKind.PLATFORM, tx.now)
             if not await messages.retry(tx, message_id, event_id, deadline=deadline):
-                raise Conflict("this message is not parked", code="not_parked")
+                raise Conflict("this message is not parked, or its text is gone", code="not_parked")
 
         await self.read(account, message_id)
         await self.database.run(work)

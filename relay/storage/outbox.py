@@ -50,7 +50,8 @@ async def due(tx: Transaction, bucket: int, *, limit: int, waiting_numbers: Coll
     rows = await tx.fetch(_SQL["due"], bucket, tx.now, limit, list(waiting_numbers))
     found = [Due(r["message_id"], r["number_id"], r["segments"]) for r in rows if r["message_id"]]
     first = rows[0]
-    return Queue(found, first["heads"] or 0, first["queued"], frozenset(first["numbers"] or ()), first["next_due"])
+    numbers = frozenset(first["numbers"] or ()) | {text.number_id for text in found}
+    return Queue(found, first["heads"] or 0, first["queued"], numbers, first["next_due"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,9 @@ class Mark:
     reason: Reason | None = None
 
 
-async def lock_messages(tx: Transaction, bucket: int, message_ids: Sequence[UUID]) -> None:
-    """Wait for whoever is changing these messages."""
-    await tx.fetch(_SQL["lock_messages"], bucket, sorted(message_ids))
+async def await_beginnings(tx: Transaction, bucket: int) -> None:
+    """Wait for every transaction that is beginning sends in this bucket, and let no other begin until this one ends."""
+    await tx.fetch(_SQL["lock_lease"], bucket)
 
 
 async def mark(tx: Transaction, bucket: int, marks: Sequence[Mark]) -> dict[UUID, State]:
@@ -134,6 +135,14 @@ async def mark(tx: Transaction, bucket: int, marks: Sequence[Mark]) -> dict[UUID
         states_before(State.REFUSED),
     )
     return {row["id"]: State(row["state"]) for row in rows}
+
+
+async def queue_after_all(tx: Transaction, bucket: int, mark: Mark) -> None:
+    """Queue a text again that was believed ambiguous and surely has not left, if nothing of its leg can overtake it."""
+    status = await tx.fetchval(_SQL["lock_its_session"], bucket, mark.message_id)
+    due_at = mark.due_at if mark.due_at and status in (None, "open") else tx.now
+    args = (bucket, tx.now, mark.message_id, mark.attempt_id, mark.outcome, due_at)
+    await tx.execute(_SQL["queue_after_all"], *args)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -20,9 +21,9 @@ from relay.storage.outbox import Mark, Passed
 class Gate(Protocol):
     """The sender, as its departures see it."""
 
-    def reserve(self, bucket: int, number_id: UUID, segments: int, directory: Directory) -> int | None: ...
+    def reserve(self, bucket: int, number_id: UUID, directory: Directory) -> int | None: ...
 
-    def give_back(self, bucket: int, count: int) -> None: ...
+    def give_back(self, bucket: int, numbers: Sequence[UUID]) -> None: ...
 
     def start(self, bucket: int, intent: Intent, epoch: int, directory: Directory) -> None: ...
 
@@ -40,21 +41,20 @@ class Departures:
     epoch: int | None = None
     _started: float = 0.0
     _ready: list[Intent] = field(default_factory=list)
-    _reserved: int = 0
+    _reserved: list[UUID] = field(default_factory=list)  #: numbers
     _unsure: list[Mark] = field(default_factory=list)
 
     def begin(self) -> None:
         """The transaction begins, perhaps not for the first time: what it tried before may have been committed unseen."""
-        self._unsure += [Mark(i.passed.attempt_id, i.passed.message_id, Outcome.NOT_BEGUN) for i in self._ready]
-        self.stay()
+        self._put_back()
         self._started = time.monotonic()
 
-    def reserve(self, number_id: UUID, segments: int) -> bool:
+    def reserve(self, number_id: UUID) -> bool:
         """May one more text leave this number at once?"""
-        epoch = self.gate.reserve(self.bucket, number_id, segments, self.directory)
+        epoch = self.gate.reserve(self.bucket, number_id, self.directory)
         if epoch is None:
             return False
-        self._reserved += 1
+        self._reserved.append(number_id)
         self.epoch = epoch
         return True
 
@@ -84,7 +84,7 @@ class Departures:
         """None of them leaves now: the lease was not held, or nothing was written."""
         if self._reserved:
             self.gate.give_back(self.bucket, self._reserved)
-        self._reserved, self.epoch, self._ready = 0, None, []
+        self._reserved, self.epoch, self._ready = [], None, []
 
     def leave(self) -> None:
         """They are committed: send them."""
@@ -95,8 +95,13 @@ class Departures:
 
     def fail(self) -> None:
         """The transaction failed, or its commit was not heard of."""
-        self.begin()
+        self._put_back()
         self._settle()
+
+    def _put_back(self) -> None:
+        """Nothing of this try leaves; it may have been committed all the same."""
+        self._unsure += [Mark(i.passed.attempt_id, i.passed.message_id, Outcome.NOT_BEGUN) for i in self._ready]
+        self.stay()
 
     def _settle(self) -> None:
         if self._unsure:

@@ -6,7 +6,7 @@ it alone serves the bucket.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -86,10 +86,13 @@ class Paces:
         return pace is None or pace.ready_at(now) <= now + 1.0
 
 
-def pick(due: Sequence[Due], paces: Paces, directory: Directory, *, now: float, room: int) -> list[Due]:
-    """The texts that may go to the door now, oldest first, at most ``room`` and at most one for each number."""
+def pick(
+    due: Sequence[Due], paces: Paces, directory: Directory, *, now: float, room: int, beginning: Collection[UUID] = ()
+) -> list[Due]:
+    """The texts that may go to the door now, oldest first, at most ``room`` and at most one for each number; none for numbers
+    from which one is ``beginning`` to leave."""
     chosen: list[Due] = []
-    busy: set[UUID] = set()
+    busy = set(beginning)
     for text in due:
         if len(chosen) >= room:
             break

@@ -1,14 +1,14 @@
 """The loop that empties outboxes: look, pick, through the door, hand over, write the outcome.
 
-A bucket is served by one task at a time, so that pace and order are facts of this process. There are never more begun sends
-in memory than sockets: what waits, waits in the table.
+A bucket is served by one task at a time, so that pace and order are facts of this process. There are never more texts in
+memory than sockets, and not many more that wait for their mark: what waits, waits in the table.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +33,7 @@ _WORTH_A_LOOK = 16  # free sockets for which a bucket is looked into at once, wh
 _SHORTEST_PAUSE = 0.02  # seconds between two looks into one bucket that nobody asked for
 _GATHER = 0.005  # seconds in which several wishes for another look become one
 _ENDED = {Outcome.ACCEPTED, Outcome.REFUSED}
+_JUST_NOW = 0.05  # seconds: a text that had to wait may not be there yet for a look that begins so soon
 _PACE_MEMORY = timedelta(seconds=60)  # how far back the sends of a bucket's former owner slow its numbers down
 
 
@@ -77,10 +78,12 @@ class Sender:
         self._again: set[int] = set()
         self._starved: dict[int, None] = {}  #: buckets that found no socket free, longest first
         self._more: set[int] = set()  #: buckets whose last look left something behind
-        self._behind: dict[int, set[UUID]] = {}  #: by bucket, the numbers of texts that wait
+        self._behind: dict[
+            int, dict[UUID, float]
+        ] = {}  #: by bucket, the numbers of texts that wait, and when that was known
         self._tasks: set[asyncio.Task[None]] = set()
         self._sockets = Sockets(settings.sockets)
-        self._at_the_door: set[UUID] = set()  #: numbers of texts that are passing it
+        self._beginning: set[UUID] = set()  #: numbers of texts that are passing the door, or are being written to leave
         self._epochs: dict[int, int] = {}  #: of the leases under which the paces of a bucket are known
         self._stopping = False
 
@@ -99,8 +102,8 @@ class Sender:
     async def drain(self) -> None:
         """Begin nothing any more, wait for what is on its way."""
         self._stopping = True
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._tasks or self._sockets.any_busy():  # what has a place and is being written has no task yet
+            await asyncio.wait(self._tasks) if self._tasks else await asyncio.sleep(0.01)
 
     def busy(self, bucket: int) -> bool:
         """Is anything of this bucket under way?"""
@@ -153,7 +156,8 @@ class Sender:
             lease = self._leases.get(bucket)
             if lease is None or lease.epoch != self._epochs.get(bucket) or self._stopping:
                 return
-            chosen = pick(seen.queue.due, self._paces, directory, now=time.monotonic(), room=self._sockets.room())
+            room, now = self._sockets.room(), time.monotonic()
+            chosen = pick(seen.queue.due, self._paces, directory, now=now, room=room, beginning=self._beginning)
             served |= {text.number_id for text in chosen}
             if chosen:
                 await self._begin(lease, chosen, directory)
@@ -178,21 +182,21 @@ class Sender:
 
     async def _look(self, bucket: int, directory: Directory, served: set[UUID], limit: int) -> _Seen:
         self._starved.pop(bucket, None)
-        known = frozenset(self._behind.get(bucket, ()))
+        began = time.monotonic()
         here = directory.numbers_by_bucket.get(bucket, ())
         waiting = {*self._paces.waiting(here, time.monotonic()), *served}
         async with self._database.single() as tx:
             seen = _Seen(await outbox.due(tx, bucket, limit=limit, waiting_numbers=waiting), tx.now)
-        came = self._behind.get(bucket, set()) - known  # while the database was looking
-        unseen = known if seen.queue.queued > limit else frozenset()
-        self._behind[bucket] = came | unseen | seen.queue.numbers
+        known, is_all = self._behind.get(bucket, {}), seen.queue.queued <= limit
+        unseen = {n: at for n, at in known.items() if at > began - _JUST_NOW or not is_all}
+        self._behind[bucket] = dict.fromkeys(seen.queue.numbers, 0.0) | unseen
         return seen
 
     async def _begin(self, lease: Lease, chosen: list[Due], directory: Directory) -> None:
         """Take them through the door and send. Their sockets are counted from here on, before anything is awaited."""
         self._sockets.begin(lease.bucket, len(chosen))
         numbers = {text.number_id for text in chosen}
-        self._at_the_door |= numbers
+        self._beginning |= numbers
         begun = 0
         try:
             for intent in await self._sending.begin(lease.bucket, lease.epoch, [text.message_id for text in chosen]):
@@ -201,40 +205,42 @@ class Sender:
                 begun += 1
                 self._spawn(self._send(lease, intent, directory))
         finally:
-            self._at_the_door -= numbers
+            self._beginning -= numbers
             self._sockets.give_back(lease.bucket, len(chosen) - begun)
 
     def departures(self, bucket: int, directory: Directory) -> Departures:
         """For texts that are about to be taken in."""
         return Departures(self, bucket, directory, self._sending.settings.start_within)
 
-    def reserve(self, bucket: int, number_id: UUID, segments: int, directory: Directory) -> int | None:
-        """Take a socket and the number's pace for a text that is just being written; returns the lease's epoch.
+    def reserve(self, bucket: int, number_id: UUID, directory: Directory) -> int | None:
+        """Take a socket and a number's turn for a text that is just being written; returns the lease's epoch.
 
-        None where it has to wait its turn: the bucket is another's or its paces are not known yet, or others wait in it.
+        None where it has to wait: the bucket is another's or its paces are not known yet, no socket is free, the number's pace
+        forbids it, or others wait for that number. Whoever comes later must not overtake it then.
         """
         lease, now = self._leases.get(bucket), time.monotonic()
         if self._stopping or lease is None or self._epochs.get(bucket) != lease.epoch:
             return None
-        if bucket in self._starved or self._sockets.room() <= 0:
-            return None
-        behind = self._behind.setdefault(bucket, set())
-        if number_id in behind or number_id in self._at_the_door:
-            return None
-        if not self._paces.may_leave(number_id, now, directory):
-            behind.add(number_id)  # whoever comes later must not overtake it
+        behind = self._behind.setdefault(bucket, {})
+        is_free = number_id not in behind and number_id not in self._beginning and bucket not in self._starved
+        if not is_free or self._sockets.room() <= 0 or not self._paces.may_leave(number_id, now, directory):
+            behind[number_id] = now
             return None
         self._sockets.begin(bucket)
-        self._paces.spend(number_id, segments, now, directory)
+        self._beginning.add(number_id)
         return lease.epoch
 
-    def give_back(self, bucket: int, count: int) -> None:
-        """The sockets of so many texts that do not leave after all. Their pace stays spent: a moment lost."""
-        self._sockets.give_back(bucket, count)
+    def give_back(self, bucket: int, numbers: Sequence[UUID]) -> None:
+        """The sockets and turns of texts that do not leave after all."""
+        self._beginning -= set(numbers)
+        self._sockets.give_back(bucket, len(numbers))
         self._look_on(bucket)
 
     def start(self, bucket: int, intent: Intent, epoch: int, directory: Directory) -> None:
         """Send a text that was written with its attempt, under the lease that it was reserved under."""
+        passed = intent.passed
+        self._beginning.discard(passed.number_id)
+        self._paces.spend(passed.number_id, passed.segments, time.monotonic(), directory)
         self._spawn(self._send(Lease(bucket, epoch, until=0.0), intent, directory))
 
     def take_back(self, bucket: int, attempts: list[Mark]) -> None:
@@ -242,7 +248,7 @@ class Sender:
 
         async def work() -> None:
             await self._sending.take_back(bucket, attempts)
-            self._wakeup.now(bucket)
+            await self._wakeup.hint(bucket, self._database)
 
         self._spawn(work())
 
@@ -251,7 +257,7 @@ class Sender:
         now = time.monotonic()
         if seen.queue.next_due is None or left <= 0:
             self._more.discard(bucket)
-            self._behind[bucket] -= seen.queue.numbers
+            self._behind[bucket] = {n: at for n, at in self._behind.get(bucket, {}).items() if at > 0.0}
             self._wakeup.at(bucket, now + self._settings.idle_poll)
             return
         self._more.add(bucket)

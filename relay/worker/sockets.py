@@ -15,22 +15,26 @@ class Sockets:
     def __init__(self, count: int) -> None:
         self._count = count
         self._waiting = 0  #: for an answer, or for their turn with a free socket
-        self._under_way: Counter[int] = Counter()  #: by bucket
+        self._under_way = 0
+        self._by_bucket: Counter[int] = Counter()
 
     def room(self) -> int:
         """How many more may begin. Not many more than the database keeps up with marking."""
-        return min(self._count - self._waiting, _UNMARKED * self._count - self._under_way.total())
+        return min(self._count - self._waiting, _UNMARKED * self._count - self._under_way)
 
     def is_roomy(self, enough: int) -> bool:
         """Are so many sockets free, or all of them?"""
         return self.room() >= min(enough, self._count)
 
+    def any_busy(self) -> bool:
+        return self._under_way > 0
+
     def busy(self, bucket: int) -> bool:
-        return self._under_way[bucket] > 0
+        return self._by_bucket[bucket] > 0
 
     def begin(self, bucket: int, count: int = 1) -> None:
         self._waiting += count
-        self._under_way[bucket] += count
+        self._add(bucket, count)
 
     def answered(self) -> None:
         """A socket is free again; the send's mark is still to be written."""
@@ -38,9 +42,13 @@ class Sockets:
 
     def end(self, bucket: int) -> None:
         """A send that was answered has its mark."""
-        self._under_way[bucket] -= 1
+        self._add(bucket, -1)
 
     def give_back(self, bucket: int, count: int) -> None:
         """So many that had begun do not leave."""
         self._waiting -= count
-        self._under_way[bucket] -= count
+        self._add(bucket, -count)
+
+    def _add(self, bucket: int, count: int) -> None:
+        self._under_way += count
+        self._by_bucket[bucket] += count

@@ -30,7 +30,7 @@ select s.id, s.account_id, s.status, s.expires_at, s.idle_at, s.last_leg_no
 
 -- name: people
 -- $1 bucket | $2 the locked sessions. Its own snapshot: sees the close or replacement that the lock waited for. Nobody adds
--- to their legs while they are locked: what does not await anything now will not when this transaction ends
+-- to their legs while they are locked: who awaits nothing now will not before this transaction ends
 with pa as materialized (
     select id, session_id, slot, status, party_index, number_id, sealed_phone, epoch_id
       from participant where bucket = $1::smallint and session_id = any ($2::uuid[]) and party_index is not null

@@ -107,28 +107,21 @@ select m.id as message_id, m.state, m.reason, m.attempts, w.attempt_id, o.accoun
 -- name: mark
 -- $1 bucket $2 now | $3 attempt ids $4 message ids $5 outcomes $6 reasons $7 due $8 event ids | $9 states before accepted
 -- $10 states before refused. Written by attempt id whoever holds the lease, for its answer is true; only the newest attempt
--- of a message may do more than accept. A text that was believed ambiguous and has not left after all is queued again, unless
--- its leg has gone on: then it would come after what was written later. A refused one that may have left at an earlier
--- attempt is parked
+-- of a message may do more than accept. Of a text that is believed ambiguous only its end is news here: its leg may have gone
+-- on (queue_after_all). A refused one that may have left at an earlier attempt is parked
 with w as materialized (
     select u.attempt_id, u.message_id, u.outcome, u.reason, u.due_at, u.event_id
       from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[], $8::uuid[])
         as u(attempt_id, message_id, outcome, reason, due_at, event_id)
 ), m_locked as materialized (
-    select id, state, attempts, session_id, to_participant, leg_no from message
+    select id, state, attempts from message
      where bucket = $1::smallint and id = any ($4::uuid[])
      order by id for no key update
 ), a as (
     update attempt set outcome = w.outcome, ended_at = $2::timestamptz
       from w join m_locked l on l.id = w.message_id
      where attempt.bucket = $1::smallint and attempt.id = w.attempt_id
-       and (attempt.outcome is null
-            or (attempt.outcome = 'ambiguous'
-                and (w.outcome in ('accepted', 'refused')
-                     or not exists (select 1 from message later
-                                     where later.bucket = $1::smallint and later.session_id = l.session_id
-                                       and later.to_participant = l.to_participant and later.leg_no > l.leg_no
-                                       and later.attempts > 0))))
+       and (attempt.outcome is null or (attempt.outcome = 'ambiguous' and w.outcome in ('accepted', 'refused')))
     returning attempt.message_id, attempt.n, w.outcome, w.reason, w.due_at, w.event_id
 ), v as materialized (
     select a.message_id, a.reason, a.due_at, a.event_id,
@@ -171,9 +164,38 @@ with w as materialized (
 )
 select m.id, m.state from m;
 
--- name: lock_messages
--- $1 bucket | $2 message ids. Waits for whoever is changing them
-select id from message where bucket = $1::smallint and id = any ($2::uuid[]) order by id for no key update;
+-- name: lock_its_session
+-- $1 bucket $2 message id. Nobody adds to the session's legs, and none of its texts passes the door, until this is over
+select s.status from session s
+ where s.bucket = $1::smallint
+   and s.id = (select m.session_id from message m where m.bucket = $1::smallint and m.id = $2::uuid)
+   for no key update;
+
+-- name: queue_after_all
+-- $1 bucket $2 now $3 message id $4 attempt id $5 outcome $6 due. A text that was believed ambiguous has not left after all, as
+-- the process knows that tried. Not when something later of its leg waits or has left: a look may have chosen that already.
+-- Its session is locked, in an earlier statement: what this one sees of the leg is all that there is
+with a as (
+    update attempt set outcome = $5::text, ended_at = $2::timestamptz
+      from message m
+     where attempt.bucket = $1::smallint and attempt.id = $4::uuid and attempt.outcome = 'ambiguous'
+       and m.bucket = $1::smallint and m.id = $3::uuid and m.state = 'sending' and m.attempts = attempt.n
+       and not exists (select 1 from message later
+                        where later.bucket = $1::smallint and later.session_id = m.session_id
+                          and later.to_participant = m.to_participant and later.leg_no > m.leg_no
+                          and (later.attempts > 0 or later.state = 'queued'))
+    returning attempt.message_id
+), m as (
+    update message set state = 'queued', changed_at = $2::timestamptz
+      from a where message.bucket = $1::smallint and message.id = a.message_id and message.state = 'sending'
+    returning message.id
+)
+update outbox set phase = 'queued', due_at = $6::timestamptz, asked = 0
+  from m where outbox.bucket = $1::smallint and outbox.message_id = m.id and outbox.phase = 'unresolved';
+
+-- name: lock_lease
+-- $1 bucket. Waits for every transaction that is beginning sends in this bucket: each holds the row for share
+select epoch from lease where bucket = $1::smallint and name = 'send' for no key update;
 
 -- name: receipt
 -- $1 bucket $2 now | $3 message ids (one each) $4 attempt ids $5 words: accepted, delivered, undelivered $6 reasons

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -22,14 +23,14 @@ class Sockets:
     started: list[Intent] = field(default_factory=list)
     taken_back: list[Mark] = field(default_factory=list)
 
-    def reserve(self, bucket: int, number_id: UUID, segments: int, directory: Directory) -> int | None:
+    def reserve(self, bucket: int, number_id: UUID, directory: Directory) -> int | None:
         if number_id in self.busy:
             return None
         self.taken += 1
         return self.epoch
 
-    def give_back(self, bucket: int, count: int) -> None:
-        self.taken -= count
+    def give_back(self, bucket: int, numbers: Sequence[UUID]) -> None:
+        self.taken -= len(numbers)
 
     def start(self, bucket: int, intent: Intent, epoch: int, directory: Directory) -> None:
         self.started.append(intent)

@@ -11,6 +11,7 @@ import pytest
 from relay.core.delivery import Outcome
 from relay.core.model import State
 from relay.services.inbound import Taken
+from relay.services.inbound.batch import Batch
 from relay.services.sending import Intent
 from relay.storage.outbox import Mark
 from tests.services.people import numbers, phone
@@ -173,6 +174,22 @@ async def test_a_close_names_every_text_that_was_born_sending_when_both_come_tog
         assert [intent.passed.message_id for intent in sockets.started] == list(in_flight)
         seen.add((taken, len(in_flight)))
     assert seen <= {(Taken.FORWARDED, 1), (Taken.REFUSED, 0)}
+
+
+async def test_taking_back_waits_for_the_commit_when_that_is_still_under_way(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    sockets = await sockets_of(talk)
+    directory = await rig.relay.configuration.current()
+    departures = rig.relay.inbound.gate(talk.bucket, directory)
+    async with rig.relay.database.transaction() as tx:
+        await Batch(tx, talk.bucket, directory, rig.relay.vault, departures).take([talk.arrived("hello")])
+        departures.fail()  # this is what the process believes, while the server is about to commit
+        taking_back = asyncio.create_task(rig.relay.sending.take_back(talk.bucket, sockets.taken_back))
+        await asyncio.sleep(0.15)
+        assert not taking_back.done()
+
+    await taking_back
+    assert await rig.states() == [("queued", None)]
 
 
 async def test_a_text_born_sending_is_queued_again_when_it_is_taken_back(rig: Rig) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from relay.services.sending import Intent
+from relay.storage import sessions
 from tests.services.carrier import SentText, lost_answer, refusal, unreachable
 from tests.services.people import ALICE, BOB, CAROL, numbers, phone
 from tests.services.rig import Rig, Talk, start_talk
@@ -187,6 +189,39 @@ async def test_a_text_believed_ambiguous_stays_so_when_its_leg_has_gone_on(rig: 
 
     assert to(rig, BOB) == ["2"]
     assert await rig.value("select phase from outbox") == "unresolved"
+
+
+async def test_a_text_believed_ambiguous_stays_so_when_a_later_one_has_been_chosen_to_leave(rig: Rig) -> None:
+    """Whoever looked sees no way back: the later text goes through the door whatever is queued meanwhile."""
+    talk = await start_talk(rig)
+    await say(talk, "1")
+    (stopped,) = await rig.begin(talk.bucket)
+    await _give_up_begun(talk)
+    await say(talk, "2")
+    chosen = await rig.due(talk.bucket)
+
+    await _resume_too_late(talk, stopped)
+    for intent in await rig.relay.sending.begin(talk.bucket, await rig.epoch(talk.bucket), chosen):
+        await rig.hand_over(talk.bucket, intent)
+    await rig.send_all(talk.bucket)
+
+    assert to(rig, BOB) == ["2"]
+    assert await rig.value("select phase from outbox") == "unresolved"
+
+
+async def test_a_text_waits_with_coming_back_when_another_of_its_session_is_being_written(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    await say(talk, "1")
+    (stopped,) = await rig.begin(talk.bucket)
+    await _give_up_begun(talk)
+    async with rig.relay.database.transaction() as tx:
+        await sessions.lock(tx, talk.bucket, rig.account.id, talk.id)
+        resuming = asyncio.create_task(_resume_too_late(talk, stopped))
+        await asyncio.sleep(0.15)
+        assert not resuming.done()
+
+    await resuming
+    assert await rig.states() == [("queued", None)]
 
 
 async def _give_up_begun(talk: Talk) -> None:

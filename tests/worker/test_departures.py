@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from relay.core.errors import StorageUnavailable
@@ -115,6 +116,50 @@ async def test_nothing_new_leaves_and_what_is_on_its_way_ends_when_the_worker_st
     assert [text for _, _, text in carrier.taken] == ["before"]
     states = await rig.rows("select state from message order by id")
     assert states == [{"state": "accepted"}, {"state": "queued"}]
+
+
+async def test_a_text_that_is_being_written_is_waited_for_when_the_worker_stops(rig: Rig, carrier: SlowCarrier) -> None:
+    talk = await start_talk(rig)
+    async with working(rig.relay) as worker:
+        await served(rig, worker, talk.bucket)
+        async with _slow_to_write(rig):
+            saying = asyncio.create_task(talk.say("hello"))
+            await asyncio.sleep(0.2)
+            stopping = asyncio.create_task(worker.stop())
+            await asyncio.sleep(0.2)
+            assert not stopping.done()
+        await saying
+        await stopping
+
+    assert carrier.read_by(talk.other) == ["hello"]
+    assert await rig.rows("select state from message") == [{"state": "accepted"}]
+
+
+async def test_the_pace_counts_from_when_a_text_leaves_when_it_was_slow_to_be_written(
+    rig: Rig, carrier: SlowCarrier
+) -> None:
+    pool = await rig.pool("slow", numbers(1), rate=2.0)
+    one, other = await talks_in(rig, pool, 2)
+    async with working(rig.relay) as worker:
+        await until(lambda: holds(worker, pool.bucket))
+        await asyncio.sleep(0.3)
+        async with _slow_to_write(rig):
+            saying = asyncio.create_task(one.say("hello"))
+            await asyncio.sleep(0.45)
+        await saying
+        await other.say("hello")
+        await until(lambda: took(carrier, 2))
+
+    (first, second) = carrier.came[numbers(1)[0]]
+    assert second - first > 0.45
+
+
+@asynccontextmanager
+async def _slow_to_write(rig: Rig) -> AsyncIterator[None]:
+    """Whatever is born sending waits for its lease meanwhile."""
+    async with rig.relay.database.transaction() as tx:
+        await tx.fetch("select 1 from lease for update")
+        yield
 
 
 async def test_each_text_that_was_stored_arrives_once_wherever_the_line_to_the_database_breaks(

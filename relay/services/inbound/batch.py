@@ -165,14 +165,13 @@ class Batch:
         session.last_leg_no += 1
         session.lifetime = replace(session.lifetime, idle_at=None)  # a text was said: nothing in this batch is idle
         letter = Letter(self._phone_of(text.account_id, decision.recipient.id), text.text)
-        count = segments(text.text).count
-        at_once = self._may_leave(decision.recipient, count)
+        at_once = self._may_leave(decision.recipient)
         message = messages.NewMessage(
             id=self._tx.new_id(self._bucket),
             account_id=text.account_id,
             kind=MessageKind.RELAY,
             state=State.QUEUED,
-            segments=count,
+            segments=segments(text.text).count,
             session_id=decision.session_id,
             sender_id=decision.sender.id,
             recipient_id=decision.recipient.id,
@@ -183,12 +182,12 @@ class Batch:
         if at_once:
             self._departures.add(row, letter, self._tx.now)
 
-    def _may_leave(self, to: routing.Participant, count: int) -> bool:
+    def _may_leave(self, to: routing.Participant) -> bool:
         """Take a place for a text that nothing of its leg is ahead of."""
         if to.id in self._awaited:
             return False
         self._awaited.add(to.id)
-        return self._departures.reserve(to.number_id, count)
+        return self._departures.reserve(to.number_id)
 
     def _phone_of(self, account_id: UUID, participant_id: UUID) -> str:
         seat = self._seats[participant_id]

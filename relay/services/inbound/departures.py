@@ -26,8 +26,8 @@ class Departures(Protocol):
     def begin(self) -> None:
         """The transaction begins, perhaps not for the first time: what it tried before may have been committed unseen."""
 
-    def reserve(self, number_id: UUID, segments: int) -> bool:
-        """May one more text leave this number at once? Takes its pace and a socket if so."""
+    def reserve(self, number_id: UUID) -> bool:
+        """May a text leave this number at once? Takes its turn and a socket if so."""
 
     def add(self, row: NewOutboxRow, letter: Letter, now: datetime) -> None:
         """A text with a reserved place, as it is about to be written with its attempt."""
@@ -56,7 +56,7 @@ class Closed:
     def begin(self) -> None:
         pass
 
-    def reserve(self, number_id: UUID, segments: int) -> bool:
+    def reserve(self, number_id: UUID) -> bool:
         return False
 
     def add(self, row: NewOutboxRow, letter: Letter, now: datetime) -> None:
