@@ -170,7 +170,7 @@ wall clocks ten minutes apart. Everything is started again as soon as it has die
 - **cut**: the connection to PostgreSQL breaks in front of every single protocol message of a scenario, once for a process
   that lives on and once for one that is gone.
 - **swallowed**: five in a hundred accepted sends are never answered, with and without receipts, under both policies.
-- **crashes, long**: the same, with kills half as often, in ten parts.
+- **crashes, long**: the same, with kills less often, in parts of 100,000 texts.
 - **load**, **burst**: more texts than usual, over 1,000 numbers with their pace kept.
 - **outage**: texts wait, PostgreSQL dies, comes back, and the queue has to go.
 - **failover**: the primary is lost under load and its synchronous replica promoted.
@@ -186,6 +186,11 @@ Runs that find nothing teach nothing. The long ones have found these, all mended
   afterwards, and so out of order: three texts of 380,000. Now the clock is looked at directly before the byte.
 - A text that was believed ambiguous turned out never to have left, and was sent after those that were written later: one of
   100,000. Now it stays ambiguous where its leg has gone on.
+- The same again, between another process's look at a later text and its door: one of 950,000 texts, in nine parts of the long
+  campaign with 1,678 kills; the other eight were clean. Now such a text comes back only where nothing later of its leg waits
+  or has left, with its session locked. The long row above counts from there on.
+- A text that may have left, was queued again on request of its account, and was then stopped by a close or a STOP was said to be
+  refused: one of 825, in one run of two. Now it is parked: a late receipt may still tell.
 
 ## Named limits
 
