@@ -37,6 +37,9 @@ _JUST_NOW = 0.05  # seconds: a text that had to wait may not be there yet for a 
 _PACE_MEMORY = timedelta(seconds=60)  # how far back the sends of a bucket's former owner slow its numbers down
 
 
+_Behind = dict[UUID, float]  #: numbers for which texts wait; when the first of them had to, 0 if a look has seen it
+
+
 @dataclass(frozen=True, slots=True)
 class SenderSettings:
     """``busy_poll`` and ``idle_poll``: seconds between looks into a bucket with and without waiting texts."""
@@ -78,9 +81,7 @@ class Sender:
         self._again: set[int] = set()
         self._starved: dict[int, None] = {}  #: buckets that found no socket free, longest first
         self._more: set[int] = set()  #: buckets whose last look left something behind
-        self._behind: dict[
-            int, dict[UUID, float]
-        ] = {}  #: by bucket, the numbers of texts that wait, and when that was known
+        self._behind: dict[int, _Behind] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sockets = Sockets(settings.sockets)
         self._beginning: set[UUID] = set()  #: numbers of texts that are passing the door, or are being written to leave
@@ -224,7 +225,7 @@ class Sender:
         behind = self._behind.setdefault(bucket, {})
         is_free = number_id not in behind and number_id not in self._beginning and bucket not in self._starved
         if not is_free or self._sockets.room() <= 0 or not self._paces.may_leave(number_id, now, directory):
-            behind[number_id] = now
+            behind.setdefault(number_id, now)
             return None
         self._sockets.begin(bucket)
         self._beginning.add(number_id)
