@@ -102,16 +102,17 @@ async def test_whoever_waits_is_not_overtaken_when_a_new_text_comes_for_the_same
 async def test_texts_leave_at_once_again_when_nothing_waits_for_their_number_any_more(
     rig: Rig, carrier: SlowCarrier
 ) -> None:
-    pool = await rig.pool("default", numbers(1), rate=20.0)
-    talks = await talks_in(rig, pool, 4)
+    one, other, third, last = await talks_in(rig, await rig.pool("default", numbers(1)), 4)
     async with working(rig.relay, idle_poll=60) as worker:
-        await until(lambda: holds(worker, pool.bucket))
+        await until(lambda: holds(worker, one.bucket))
         await asyncio.sleep(0.3)
-        for talk in talks[:3]:  # the second has to wait, and perhaps the third
-            await talk.say("hello")
-            await asyncio.sleep(0.0 if talk is talks[0] else 0.3)
-        await served(rig, worker, pool.bucket)
-        await talks[3].say("hello")
+        await rig.relay.inbound.take(one.bucket, [one.arrived("together"), other.arrived("together")])
+        await until(lambda: took(carrier, 2))
+        await asyncio.sleep(0.3)
+        await third.say("has to wait, because another had to")
+        await until(lambda: took(carrier, 3))
+        await served(rig, worker, one.bucket)
+        await last.say("hello")
         await until(lambda: took(carrier, 4))
 
 
