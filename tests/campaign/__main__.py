@@ -20,7 +20,7 @@ from tests.campaign import burst, crashes, cut_scene, failover, scenes, selftest
 from tests.campaign.outcome import Outcome, record
 
 #: 1,000,000 texts and 1,000 kills, in parts that one machine's memory can hold.
-_PARTS, _PART = 10, partial(crashes.Goal, 100_000, 100, 3600.0, slack=2.5)
+_PARTS, _PART = 10, partial(crashes.Goal, 100_000, 100, 3600.0, slack=1.8)
 
 Scene = Callable[[Path, int, bool], Coroutine[Any, Any, Outcome]]
 
