@@ -68,6 +68,15 @@ class Case(ABC):
             await self.place.own(bucket)
             await self.place.rig.send_all(bucket)
 
+    async def wrong_of_send(self, *, gone: bool) -> list[str]:
+        """One text is with Alice, or parked where the process that had begun to send it is gone."""
+        asked = self.asked_of_carrier()
+        never_left = gone and asked == []
+        return differing(
+            ("messages", await self.messages(), {("parked", "ambiguous") if never_left else ("accepted", None): 1}),
+            ("texts at the carrier", asked, [] if never_left else [ALICE]),
+        )
+
     async def messages(self) -> Counter[tuple[object, ...]]:
         return Counter(await self.place.rows("select state, reason from message"))
 
@@ -201,12 +210,7 @@ class Born(Inbound):
             await self.place.look_for_ambiguous(bucket)
 
     async def wrong(self) -> list[str]:
-        asked = self.asked_of_carrier()
-        never_left = self.gone and asked == []
-        return differing(
-            ("messages", await self.messages(), {("parked", "ambiguous") if never_left else ("accepted", None): 1}),
-            ("texts at the carrier", asked, [] if never_left else [ALICE]),
-        )
+        return await self.wrong_of_send(gone=self.gone)
 
 
 class Send(Case):
@@ -235,12 +239,7 @@ class Send(Case):
             await self.place.look_for_ambiguous(bucket)
 
     async def wrong(self) -> list[str]:
-        asked = self.asked_of_carrier()
-        never_left = self.gone and asked == []
-        return differing(
-            ("messages", await self.messages(), {("parked", "ambiguous") if never_left else ("accepted", None): 1}),
-            ("texts at the carrier", asked, [] if never_left else [ALICE]),
-        )
+        return await self.wrong_of_send(gone=self.gone)
 
 
 class Receipt(Case):
