@@ -40,11 +40,10 @@ class Closing:
 def stopped(unsent: Sequence[Unsent], refusal: Reason) -> tuple[Stopped, ...]:
     """Refuse what is not under way. What may have left is parked or stays so: "refused" would say that it never arrived,
     and a late receipt may still tell."""
-    parked = {m.id for m in unsent if m.state is State.PARKED and m.may_have_left}
+    waiting = [m for m in unsent if m.state is State.QUEUED or (m.state is State.PARKED and not m.may_have_left)]
     return tuple(
         Stopped(m.id, State.PARKED, Reason.AMBIGUOUS) if m.may_have_left else Stopped(m.id, State.REFUSED, refusal)
-        for m in unsent
-        if m.state is not State.SENDING and m.id not in parked
+        for m in waiting
     )
 
 

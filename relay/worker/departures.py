@@ -18,7 +18,7 @@ from relay.storage.messages import NewOutboxRow
 from relay.storage.outbox import Mark, Passed
 
 
-class Gate(Protocol):
+class Places(Protocol):
     """The sender, as its departures see it."""
 
     def reserve(self, bucket: int, number_id: UUID, directory: Directory) -> int | None: ...
@@ -32,9 +32,12 @@ class Gate(Protocol):
 
 @dataclass(slots=True)
 class Departures:
-    """``start_within``: seconds from before a text is written until its first byte leaves, at most."""
+    """What ``services.inbound`` was promised, kept.
 
-    gate: Gate
+    ``start_within``: seconds from before a text is written until its first byte leaves, at most.
+    """
+
+    places: Places
     bucket: int
     directory: Directory
     start_within: float
@@ -51,7 +54,7 @@ class Departures:
 
     def reserve(self, number_id: UUID) -> bool:
         """May one more text leave this number at once?"""
-        epoch = self.gate.reserve(self.bucket, number_id, self.directory)
+        epoch = self.places.reserve(self.bucket, number_id, self.directory)
         if epoch is None:
             return False
         self._reserved.append(number_id)
@@ -81,16 +84,16 @@ class Departures:
         self._ready.append(Intent(passed, number, connection, letter, now, self._started + self.start_within))
 
     def stay(self) -> None:
-        """None of them leaves now: the lease was not held, or nothing was written."""
+        """None of them leaves now: places and turns go back."""
         if self._reserved:
-            self.gate.give_back(self.bucket, self._reserved)
+            self.places.give_back(self.bucket, self._reserved)
         self._reserved, self.epoch, self._ready = [], None, []
 
     def leave(self) -> None:
         """They are committed: send them."""
         if self.epoch is not None:
             for intent in self._ready:
-                self.gate.start(self.bucket, intent, self.epoch, self.directory)
+                self.places.start(self.bucket, intent, self.epoch, self.directory)
         self._settle()
 
     def fail(self) -> None:
@@ -105,4 +108,4 @@ class Departures:
 
     def _settle(self) -> None:
         if self._unsure:
-            self.gate.take_back(self.bucket, self._unsure)
+            self.places.take_back(self.bucket, self._unsure)
