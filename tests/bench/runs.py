@@ -16,7 +16,7 @@ from statistics import median
 
 from relay.storage.embedded import start_embedded
 from tests.bench.baselines import tables
-from tests.bench.baselines.builds import NAIVE, VENDOR, Build
+from tests.bench.baselines.builds import HTTP_ALONE, NAIVE, VENDOR, Build
 from tests.bench.baselines.pgbench import CYCLE, CYCLE_50, Script, pgbench
 from tests.bench.measure import Bench, Figures, percentile
 from tests.bench.place import Place, Wanted, baseline_place, binaries, relay_place
@@ -83,6 +83,7 @@ def _compared(size: Size) -> list[Step]:
         ("pgbench, one by one", lambda at, result: _pgbench(at, result, CYCLE, size)),
         ("pgbench, in fifties", lambda at, result: _pgbench(at, result, CYCLE_50, size)),
         ("relay", lambda at, r: _flooded(relay_place(at, wanted), r, size.relay)),
+        ("HTTP alone", lambda at, r: _flooded(baseline_place(at, HTTP_ALONE, wanted), r, size.relay)),
     ]
     if _has(NAIVE):
         steps.append(("naive async", lambda at, r: _flooded(baseline_place(at, NAIVE, wanted), r, size.naive)))

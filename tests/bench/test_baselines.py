@@ -24,7 +24,7 @@ from aiohttp import web
 
 from relay.sandbox.carrier.webhooks import sign
 from relay.storage.embedded import EmbeddedServer, find_binaries
-from tests.bench.baselines.builds import BUILDS, NAIVE, Build
+from tests.bench.baselines.builds import BUILDS, HTTP_ALONE, NAIVE, Build
 from tests.bench.baselines.pgbench import CYCLE, CYCLE_50, PgbenchFailed, Script, pgbench
 from tests.bench.baselines.tables import furnish, pending
 from tests.conftest import in_database
@@ -257,6 +257,22 @@ async def test_a_stored_text_is_sent_when_the_naive_build_starts(tables: str) ->
         sent = await relay.sent("left over")
 
     assert [text["To"] for text in sent] == [DRIVER]
+
+
+async def test_http_alone_hands_over_what_it_is_told(tables: str) -> None:
+    async with running(HTTP_ALONE, tables) as relay:
+        status = await relay.receive("in at one door & out at the other")
+
+        async def is_handed_over() -> bool:
+            return bool(relay.carrier.texts)
+
+        await until(is_handed_over)
+        [text] = relay.carrier.texts
+        reported = await relay.carrier.report(text["StatusCallback"], "delivered")
+
+    assert (status, reported) == (204, 204)
+    assert (text["From"], text["To"]) == (OTHER_NUMBER, DRIVER)
+    assert text["Body"] == "in at one door & out at the other"
 
 
 @pytest.mark.parametrize("script", [CYCLE, CYCLE_50], ids=lambda script: script.file)

@@ -24,6 +24,10 @@ def _naive(_port: int) -> list[str]:
     return [sys.executable, "-m", f"{_HERE}.naive"]  # takes the port from its settings
 
 
+def _http_alone(_port: int) -> list[str]:
+    return [sys.executable, "-m", f"{_HERE}.http_alone"]
+
+
 def _vendor(port: int) -> list[str]:
     # Threads, since a `sync` worker closes each connection after one answer, and waits for a slow carrier alone.
     workers = ("--workers=2", "--worker-class=gthread", "--threads=4", f"--keep-alive={KEEP_ALIVE}")
@@ -33,4 +37,5 @@ def _vendor(port: int) -> list[str]:
 
 NAIVE = Build("naive", _naive, needs=("python_multipart", "sniffio"))
 VENDOR = Build("vendor", _vendor, needs=("flask", "gunicorn", "psycopg", "requests", "sqlalchemy"))
+HTTP_ALONE = Build("http", _http_alone, needs=())  # no relay: it keeps nothing
 BUILDS = (NAIVE, VENDOR)
