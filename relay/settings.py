@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="PostgreSQL to use; empty = an embedded server in the data directory")
     data_dir: Path = Field(Path("relay-data"), description="Where the embedded server and the first keyring live")
     keyring: Path | None = Field(None, description="The keyring file; empty = keyring.json in the data directory")
+    rotate_keys: bool = Field(
+        True, description="Make and destroy the keys of weeks and days; false where machines have copies of the keyring"
+    )
     pg_bin: Path | None = Field(None, description="Folder with initdb and postgres for the embedded server")
     public_url: Annotated[str, AfterValidator(_is_web_address)] = Field(
         "http://127.0.0.1:8000", description="Where providers reach this installation; part of every signature"

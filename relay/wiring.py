@@ -15,7 +15,7 @@ from pathlib import Path
 
 from relay import logs
 from relay.core.delivery import AmbiguityTimes
-from relay.core.errors import KeyringRefused
+from relay.core.errors import KeyringRefused, StorageUnavailable
 from relay.providers import twilio
 from relay.providers.base import Adapter
 from relay.providers.transport import Transport, open_transport
@@ -32,16 +32,20 @@ from relay.services.numbers import Numbers
 from relay.services.optouts import OptOuts
 from relay.services.pools import Pools
 from relay.services.receipts import Receipts
+from relay.services.rotation import Rotation
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
 from relay.services.texts import Texts
 from relay.settings import Settings
-from relay.storage import configuration, database, migrate, upkeep
+from relay.storage import database, migrate, upkeep
+from relay.storage import keyring as published
 from relay.storage.configuration import Configuration
 from relay.storage.database import Database
-from relay.vault import keyring
+from relay.vault import keyring_file
 from relay.vault.keyring import Keyring
+from relay.vault.keyring_file import KeyringFile
 from relay.vault.vault import Vault, open_vault
+from relay.worker.keykeeper import KeyKeeper
 from relay.worker.leases import Lease, Leases
 from relay.worker.sender import Sender, SenderSettings
 from relay.worker.upkeep import Step, Timely, Upkeep
@@ -75,6 +79,7 @@ class Relay:
     ambiguity: Ambiguity
     expiry: Expiry
     depths: Depths
+    rotation: Rotation
     wakeup: Wakeup
 
 
@@ -90,7 +95,9 @@ async def open_relay(settings: Settings, dsn: str) -> AsyncIterator[Relay]:
         vault = open_vault(await open_keyring(db, settings.keyring_path, may_make=settings.keyring is None))
         times = {"deadline": settings.send_deadline, "connect_timeout": settings.connect_timeout}
         async with open_transport(connections=settings.sockets, **times) as transport:
-            yield build(settings, db, vault, transport)
+            relay = build(settings, db, vault, transport)
+            await relay.rotation.look()
+            yield relay
     finally:
         await db.close()
 
@@ -131,6 +138,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls),
         expiry=Expiry(db),
         depths=Depths(db),
+        rotation=Rotation(db, config, vault, KeyringFile(settings.keyring_path)),
         wakeup=wakeup,
     )
 
@@ -141,16 +149,31 @@ async def open_keyring(db: Database, path: Path, *, may_make: bool) -> Keyring:
     Raises KeyringRefused when it is missing, or when other keys than these sealed the database.
     """
     async with db.transaction() as tx:
-        known = await configuration.keyring_answers(tx)
-    ring = keyring.load_or_make(path) if may_make and not known else keyring.load(path)
+        known = await published.answers(tx)
+    ring = keyring_file.load_or_make(path) if may_make and not known else keyring_file.load(path)
     answers = ring.answers()
     if not known:
         async with db.transaction() as tx:
-            await configuration.remember_keyring(tx, answers)
-            known = await configuration.keyring_answers(tx)  # two first starts may have brought two keyrings
-    if any(answers.get(key) != answer for key, answer in known.items()):
+            await published.publish(tx, answers, {}, in_use=True)
+            known = await published.answers(tx)  # two first starts may have brought two keyrings
+    if any(answers.get(name, answer) != answer for name, answer in known.items()):
         raise KeyringRefused(f"{path} is not the keyring that this database was sealed with")
     return ring
+
+
+@asynccontextmanager
+async def keeping_keys(relay: Relay) -> AsyncIterator[None]:
+    """Take part in the rotation of keys until the block is left. Whoever seals anything has to."""
+    await relay.rotation.learn()
+    task = asyncio.create_task(KeyKeeper(relay.rotation, rotates=relay.settings.rotate_keys).run())
+    task.add_done_callback(_must_not_end)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with suppress(StorageUnavailable):
+            await relay.rotation.leave()
 
 
 @asynccontextmanager

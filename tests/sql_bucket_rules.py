@@ -23,6 +23,7 @@ REFERENCE = frozenset(
         "schema_migration",
         "migration_lease",
         "process",
+        "keyholder",
     }
 )
 

@@ -19,6 +19,7 @@ from relay.services.keys import Caller, Keys
 from relay.services.numbers import Numbers
 from relay.services.pools import Pools
 from relay.services.receipts import Receipts
+from relay.services.rotation import Rotation
 from relay.services.sessions import Sessions
 from relay.services.texts import Texts
 from relay.storage.configuration import Account, Configuration
@@ -55,6 +56,8 @@ class Services(Protocol):
     def pools(self) -> Pools: ...
     @property
     def receipts(self) -> Receipts: ...
+    @property
+    def rotation(self) -> Rotation: ...
     @property
     def sessions(self) -> Sessions: ...
     @property

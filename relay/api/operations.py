@@ -30,6 +30,8 @@ def routes(services: Services, endpoints: Sequence[Endpoint]) -> list[BaseRoute]
         try:
             await migrate.check(services.database)
             await services.configuration.current()
+            if services.rotation.lacks:
+                return JSONResponse({"ready": False, "because": "key_missing"}, 503, {"retry-after": "2"})
         except RelayError as error:
             return JSONResponse({"ready": False, "because": error.code}, 503, {"retry-after": "2"})
         return JSONResponse({"ready": True})

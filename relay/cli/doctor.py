@@ -26,10 +26,11 @@ from relay.core.ids import IdKind, public
 from relay.providers.transport import open_transport
 from relay.services.checkup import Checkup, Finding, Verdict
 from relay.settings import Settings, read_settings
-from relay.storage import configuration, database, migrate
-from relay.storage.configuration import Configuration
+from relay.storage import database, migrate
+from relay.storage import keyring as published
+from relay.storage.configuration import Configuration, Connection
 from relay.storage.database import Database
-from relay.vault import keyring
+from relay.vault import keyring_file
 from relay.vault.keyring import Keyring
 from relay.vault.vault import open_vault
 from relay.wiring import Relay, build
@@ -157,14 +158,15 @@ class _Examination:
         """The keyring, if it is there and the one that this database was sealed with."""
         path = self.settings.keyring_path
         async with db.transaction() as tx:
-            known = await configuration.keyring_answers(tx)
+            known = await published.answers(tx)
         if not known and not path.exists() and self.settings.keyring is None:
             words = f"there is none yet; the first command that needs one makes {path}"
             self.report(Finding("keyring", Verdict.WARNING, words, "keep a copy of it apart from the database"))
             return None
         try:
-            ring = keyring.load(path)
-            if not known.items() <= ring.answers().items():
+            ring = keyring_file.load(path)
+            answers = ring.answers()
+            if any(answers.get(name) != answer for name, answer in known.items()):
                 raise KeyringRefused(f"{path} is not the keyring that this database was sealed with")
         except KeyringRefused as error:
             self.report(Finding("keyring", Verdict.PROBLEM, error.message, "restore the right one from its backup"))
@@ -198,7 +200,7 @@ class _Examination:
                     self.report(await _try_connection(relay, connection))
 
 
-async def _try_connection(relay: Relay, connection: configuration.Connection) -> Finding:
+async def _try_connection(relay: Relay, connection: Connection) -> Finding:
     account = (await relay.configuration.current()).accounts[connection.account_id]
     name = f"{account.name}: {public(IdKind.CONNECTION, connection.id)} at {connection.provider}"
     try:

@@ -44,7 +44,7 @@ from relay.sandbox.routes import Sandbox
 from relay.sandbox.tour import tell
 from relay.sandbox.tour_stage import Place
 from relay.settings import Settings
-from relay.wiring import Relay, open_relay, working
+from relay.wiring import Relay, keeping_keys, open_relay, working
 
 _HOST = "127.0.0.1"
 #: Waits that production needs and a person at a screen does not, in seconds.
@@ -216,7 +216,7 @@ async def _serving(relay: Relay, control: Control, memory: Memory, listener: soc
         memories.store(settings.data_dir, replace(memory, clock_offset=offset))
 
     bearer = {"authorization": f"Bearer {memory.api_key}"}
-    async with working(relay) as leases, client(settings.public_url, bearer) as http:
+    async with keeping_keys(relay), working(relay) as leases, client(settings.public_url, bearer) as http:
         clock = Clock(relay.database, control, remember, leases.turn)
         routes = Sandbox(control, Marketplace(http), clock, relay.database).routes()
         app = build_app(relay, api_rate=settings.api_rate, extra=routes)

@@ -16,7 +16,7 @@ from relay.cli.running import database, run, settings_or_exit, told, until_stopp
 from relay.cli.schema import migrate_now
 from relay.cli.workers import Workers
 from relay.settings import Settings
-from relay.wiring import Relay, open_relay, working
+from relay.wiring import Relay, keeping_keys, open_relay, working
 
 
 def serve(
@@ -42,7 +42,7 @@ def _serve_alone(settings: Settings, listening: socket.socket, *, api_only: bool
     async def work(relay: Relay) -> None:
         app = build_app(relay, api_rate=settings.api_rate)
         hooks = ProviderHooks(relay, public_url=settings.public_url, behind=app)
-        async with until_stopped() as stopped, serving(hooks, listening):
+        async with until_stopped() as stopped, keeping_keys(relay), serving(hooks, listening):
             address = "{}:{}".format(*listening.getsockname()[:2])
             if api_only:
                 logs.note("ready", role="api", address=address)
@@ -78,7 +78,7 @@ def worker() -> None:
     settings = settings_or_exit()
 
     async def work(relay: Relay) -> None:
-        async with until_stopped() as stopped, working(relay):
+        async with until_stopped() as stopped, keeping_keys(relay), working(relay):
             logs.note("ready", role="worker")
             await stopped.wait()
             logs.note("stopping")

@@ -9,11 +9,11 @@ from datetime import timedelta
 from relay.core import ids
 from relay.core.errors import Conflict, InvalidInput, Problem
 from relay.core.ids import Seed
+from relay.core.keys import Purpose
 from relay.storage import idempotency
 from relay.storage.configuration import Account
 from relay.storage.database import Database, Transaction
 from relay.storage.idempotency import RequestKey
-from relay.vault.keyring import Purpose
 from relay.vault.sealing import Place, Sealed
 from relay.vault.vault import Vault
 

@@ -21,6 +21,7 @@ from relay.core.delivery import AmbiguityTimes, Outcome
 from relay.core.envelope import Letter
 from relay.core.errors import KeyMissing, StorageUnavailable, Tampered
 from relay.core.ids import IdKind, public
+from relay.core.keys import Purpose
 from relay.core.model import Reason, State
 from relay.providers.base import Accepted, Adapter, NotSent, OutboundText, Refused
 from relay.providers.transport import MayHaveLeft, NothingLeft, TooLate, Transport
@@ -30,7 +31,6 @@ from relay.storage.configuration import Configuration, Connection, Directory, Nu
 from relay.storage.database import Database, Transaction
 from relay.storage.outbox import Mark, Passed
 from relay.storage.suppressions import OptChange
-from relay.vault.keyring import Purpose
 from relay.vault.sealing import Sealed
 from relay.vault.tokens import AttemptToken
 from relay.vault.vault import Vault
@@ -227,7 +227,7 @@ class Sending:
             await self.mark(bucket, [handed.mark])
             return
         passed = handed.intent.passed
-        key_id = self.vault.keyring.newest(Purpose.INDEX).id
+        key_id = self.vault.keyring.current(Purpose.INDEX).id
 
         async def write(tx: Transaction) -> OptChange:
             begun_at = handed.intent.begun_at  # whatever the person has said since then is newer

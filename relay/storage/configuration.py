@@ -195,18 +195,3 @@ def _number(row: Row) -> Number:
     values = dict(row)
     values["kind"] = NumberKind(values["kind"])
     return Number(**values)
-
-
-async def keyring_answers(tx: Transaction) -> dict[tuple[str, int], bytes]:
-    """What the keys that sealed this database answer to the keyring's question."""
-    return {(row["purpose"], row["key_id"]): row["answer"] for row in await tx.fetch(_SQL["keyring_answers"])}
-
-
-async def remember_keyring(tx: Transaction, answers: Mapping[tuple[str, int], bytes]) -> None:
-    keys = list(answers)
-    await tx.execute(
-        _SQL["remember_keyring"],
-        [purpose for purpose, _ in keys],
-        [key_id for _, key_id in keys],
-        list(answers.values()),
-    )

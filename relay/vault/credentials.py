@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from relay.core.ids import bucket_of
-from relay.vault.keyring import Purpose
+from relay.core.keys import Purpose
 from relay.vault.sealing import Place, Sealed, Sealing
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from relay.core.envelope import Envelope, Letter
 from relay.core.ids import bucket_of
-from relay.vault.keyring import Purpose
+from relay.core.keys import Purpose
 from relay.vault.sealing import Place, Sealed, Sealing
 
 

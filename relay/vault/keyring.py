@@ -1,53 +1,51 @@
-"""The keys, which live in a file outside the database.
+"""The keys of this process.
 
-A key is 32 random bytes with a purpose and a number; the newest of a purpose seals, every one opens. Whoever has the
-database without this file has no phone and no text. Losing the file loses every phone, so it is never made where one
-should already be, and never written over.
+A key is 32 random bytes with a purpose and a number. One of a purpose seals, every one opens. Whoever has the database without
+the keys has no phone and no text.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
-import json
-import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from pathlib import Path
+from datetime import datetime
+from typing import Generic, TypeVar
 
 from relay.core.errors import KeyMissing, KeyringRefused
+from relay.core.keys import KeyName, Purpose
 
 KEY_BYTES = 32
-_FORMAT = 1
 
-
-class Purpose(StrEnum):
-    """What a key is for. One key never serves two purposes."""
-
-    INDEX = "index"  #: keyed hashes of phones
-    FINGERPRINT = "fingerprint"  #: keyed hashes of requests, webhooks and provider ids
-    EPOCH = "epoch"  #: seals participants' phones
-    TRANSIT = "transit"  #: seals what still has to leave
-    SETTINGS = "settings"  #: seals provider credentials
-    TOKEN = "token"  # noqa: S105 - the purpose's name, not a secret. Signs callback tokens and cursors
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key. It never shows its bytes."""
+    """One key. It never shows its bytes. ``use_from``: when it may begin to seal; None = as old as its installation."""
 
     id: int
     secret: bytes = field(repr=False)
+    use_from: datetime | None = None
 
 
 class Keyring:
-    """Keys by purpose, oldest first."""
+    """Keys by purpose, oldest first. ``version`` changes with them, for whoever keeps what was made from them.
+
+    Which key seals is decided with everybody else's keyrings in view, and told by ``seal_with``. Until then it is the newest of
+    those that are as old as their installation, or the oldest of all: one that everybody surely has.
+    """
 
     def __init__(self, keys: Mapping[Purpose, Sequence[Key]]) -> None:
+        self.version = 0
+        self._keys: dict[Purpose, tuple[Key, ...]] = {}
+        self._seals: dict[Purpose, Key] = {}
+        self.take(keys)
+
+    def take(self, keys: Mapping[Purpose, Sequence[Key]]) -> None:
+        """Hold these keys from now on. Raises KeyringRefused where they make no keyring, and changes nothing then."""
         missing = [purpose for purpose in Purpose if not keys.get(purpose)]
         if missing:
             raise KeyringRefused(f"the keyring has no key for: {', '.join(missing)}")
@@ -55,10 +53,23 @@ class Keyring:
         if doubled:  # the one would seal, the other be asked to open
             raise KeyringRefused(f"the keyring has two keys of one number for: {', '.join(doubled)}")
         self._keys = {purpose: tuple(sorted(keys[purpose], key=lambda key: key.id)) for purpose in Purpose}
+        self._seals = {purpose: self._still(purpose) for purpose in Purpose}
+        self.version += 1
 
-    def newest(self, purpose: Purpose) -> Key:
-        """The key that seals today."""
-        return self._keys[purpose][-1]
+    def _still(self, purpose: Purpose) -> Key:
+        """The key that sealed so far, where it is still here."""
+        keys, sealed = self._keys[purpose], self._seals.get(purpose)
+        if sealed in keys:
+            return sealed
+        return max((key for key in keys if key.use_from is None), key=lambda key: key.id, default=keys[0])
+
+    def seal_with(self, chosen: Mapping[Purpose, int]) -> None:
+        """Seal with these keys from now on, as far as they are here."""
+        self._seals |= {p: key for p, key_id in chosen.items() for key in self._keys[p] if key.id == key_id}
+
+    def current(self, purpose: Purpose) -> Key:
+        """The key that seals now."""
+        return self._seals[purpose]
 
     def newest_first(self, purpose: Purpose) -> tuple[Key, ...]:
         return self._keys[purpose][::-1]
@@ -70,92 +81,54 @@ class Keyring:
                 return key
         raise KeyMissing("sealed with a key that this keyring does not hold")
 
-    def answers(self) -> dict[tuple[str, int], bytes]:
+    def all(self) -> dict[Purpose, tuple[Key, ...]]:
+        """Every key by purpose."""
+        return dict(self._keys)
+
+    def answers(self) -> dict[KeyName, bytes]:
         """What every key answers to one fixed question: enough to recognise it, useless for anything else."""
         return {
-            (str(purpose), key.id): hmac.digest(key.secret, b"relay keyring check 1", hashlib.sha256)
+            KeyName(purpose, key.id): hmac.digest(key.secret, b"relay keyring check 1", hashlib.sha256)
             for purpose, keys in self._keys.items()
             for key in keys
         }
 
+    def with_next(self, wanted: Mapping[Purpose, datetime], now: datetime) -> Keyring:
+        """A keyring with one more key for each of these purposes, to seal from the times given; a purpose that has one which has
+        not begun yet gets no other."""
+        keys = self.all()
+        for purpose, use_from in wanted.items():
+            newest = keys[purpose][-1]
+            if newest.use_from is None or newest.use_from <= now:
+                keys[purpose] = (*keys[purpose], new_key(newest.id + 1, use_from))
+        return Keyring(keys)
+
+    def without(self, names: Collection[KeyName]) -> Keyring:
+        """A keyring without these keys."""
+        return Keyring({p: [k for k in keys if KeyName(p, k.id) not in names] for p, keys in self._keys.items()})
+
+
+class Made(Generic[Thing]):
+    """Things made from keys, each once; gone when the keyring changes, so that nothing outlives a key that is destroyed."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._version = keyring.version
+        self._things: dict[Hashable, Thing] = {}
+
+    def get(self, name: Hashable, make: Callable[[], Thing]) -> Thing:
+        if self._version != self._keyring.version:
+            self._things, self._version = {}, self._keyring.version
+        thing = self._things.get(name)
+        if thing is None:
+            thing = self._things[name] = make()
+        return thing
+
+
+def new_key(key_id: int, use_from: datetime | None = None) -> Key:
+    return Key(key_id, secrets.token_bytes(KEY_BYTES), use_from)
+
 
 def make() -> Keyring:
     """A new keyring with one key for each purpose."""
-    return Keyring({purpose: [Key(1, secrets.token_bytes(KEY_BYTES))] for purpose in Purpose})
-
-
-def save_new(keyring: Keyring, path: Path) -> None:
-    """Write a keyring where there is none yet, readable by its owner only, and make it durable.
-
-    Raises KeyringRefused when a file is there already: it may be the only key to somebody's data.
-    """
-    keys = {
-        str(purpose): [{"id": key.id, "key": base64.b64encode(key.secret).decode()} for key in keyring._keys[purpose]]
-        for purpose in Purpose
-    }
-    text = json.dumps({"relay_keyring": _FORMAT, "keys": keys}, indent=1)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        if not path.parent.is_dir():
-            raise KeyringRefused(f"{path.parent} is not a folder") from None
-        raise KeyringRefused(f"{path} exists already and is never written over") from None
-    except OSError as error:
-        raise KeyringRefused(f"{path} cannot be written: {error.strerror}") from None
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def load_or_make(path: Path) -> Keyring:
-    """The keyring of an installation that has sealed nothing yet: what is there, or a new one."""
-    if not path.exists():
-        save_new(make(), path)
-    return load(path)
-
-
-def load(path: Path) -> Keyring:
-    """Read a keyring file.
-
-    Raises KeyringRefused when it is missing, when others may read it, or when it is not a keyring.
-    """
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode & 0o777
-            content = file.read(1_000_000)
-    except OSError as error:
-        raise KeyringRefused(
-            f"no keyring at {path} ({error.strerror}): restore it from its backup, or make one for a new installation"
-            " with `relay keyring make`"
-        ) from None
-    if mode & 0o077:
-        raise KeyringRefused(f"{path} can be read by others (mode {mode:04o}): chmod 600 it")
-    return _parse(content, path)
-
-
-def _parse(content: bytes, path: Path) -> Keyring:
-    try:
-        document = json.loads(content)
-        if document["relay_keyring"] != _FORMAT:
-            raise ValueError("format")
-        keys = {
-            Purpose(purpose): [_key(entry["id"], entry["key"]) for entry in entries]
-            for purpose, entries in document["keys"].items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
-        raise KeyringRefused(f"{path} is not a keyring that this version can read") from None
-    return Keyring(keys)
-
-
-def _key(key_id: object, text: str) -> Key:
-    secret = base64.b64decode(text, validate=True)
-    if type(key_id) is not int or len(secret) != KEY_BYTES:
-        raise ValueError("key")
-    return Key(key_id, secret)
+    return Keyring({purpose: [new_key(1)] for purpose in Purpose})

@@ -11,7 +11,8 @@ import hmac
 from uuid import UUID
 
 from relay.core.arrival import Party
-from relay.vault.keyring import Keyring, Purpose
+from relay.core.keys import Purpose
+from relay.vault.keyring import Keyring, Made
 
 INDEX_BYTES = 16
 
@@ -21,12 +22,11 @@ class PartyIndexes:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._account_keys: dict[tuple[UUID, int], bytes] = {}
-        self._fingerprint_key = keyring.newest(Purpose.FINGERPRINT).secret
+        self._account_keys: Made[bytes] = Made(keyring)
 
     def of(self, account_id: UUID, e164: str) -> Party:
-        """The index of a phone, under the newest key."""
-        key_id = self._keyring.newest(Purpose.INDEX).id
+        """The index of a phone, under the key that is in use."""
+        key_id = self._keyring.current(Purpose.INDEX).id
         return Party(_mac(self._account_key(account_id, key_id), b"party", e164.encode()), key_id)
 
     def pair(self, account_id: UUID, one: Party, other: Party) -> bytes:
@@ -36,15 +36,14 @@ class PartyIndexes:
 
     def fingerprint(self, what: str, *parts: bytes) -> bytes:
         """A keyed hash that recognises the same bytes again. ``what`` keeps hashes of different things apart."""
-        return _mac(self._fingerprint_key, what.encode(), *parts)
+        return _mac(self._keyring.current(Purpose.FINGERPRINT).secret, what.encode(), *parts)
 
     def _account_key(self, account_id: UUID, key_id: int) -> bytes:
-        key = self._account_keys.get((account_id, key_id))
-        if key is None:
+        def make() -> bytes:
             root = self._keyring.key(Purpose.INDEX, key_id).secret
-            key = hmac.digest(root, b"relay index 1|" + account_id.bytes, hashlib.sha256)
-            self._account_keys[account_id, key_id] = key
-        return key
+            return hmac.digest(root, b"relay index 1|" + account_id.bytes, hashlib.sha256)
+
+        return self._account_keys.get((account_id, key_id), make)
 
 
 def _mac(key: bytes, *parts: bytes) -> bytes:

@@ -14,7 +14,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from relay.core.errors import Tampered
-from relay.vault.keyring import Keyring, Purpose
+from relay.core.keys import Purpose
+from relay.vault.keyring import Keyring, Made
 
 _NONCE_BYTES = 12  # random: with one key for a day's or week's rows, 2**32 values stay far away (section 8.3)
 
@@ -45,10 +46,10 @@ class Sealing:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._ciphers: dict[tuple[Purpose, int], AESGCM] = {}
+        self._ciphers: Made[AESGCM] = Made(keyring)
 
     def seal(self, purpose: Purpose, place: Place, plain: str) -> Sealed:
-        key_id = self._keyring.newest(purpose).id
+        key_id = self._keyring.current(purpose).id
         nonce = secrets.token_bytes(_NONCE_BYTES)
         data = self._cipher(purpose, key_id).encrypt(nonce, plain.encode(), place.associated_data(key_id))
         return Sealed(nonce + data, key_id)
@@ -63,8 +64,4 @@ class Sealing:
             raise Tampered("a sealed value does not open in the place where it was found") from None
 
     def _cipher(self, purpose: Purpose, key_id: int) -> AESGCM:
-        cipher = self._ciphers.get((purpose, key_id))
-        if cipher is None:
-            cipher = AESGCM(self._keyring.key(purpose, key_id).secret)
-            self._ciphers[purpose, key_id] = cipher
-        return cipher
+        return self._ciphers.get((purpose, key_id), lambda: AESGCM(self._keyring.key(purpose, key_id).secret))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from relay.core.errors import Tampered
-from relay.vault.keyring import Keyring, Purpose
+from relay.core.keys import Purpose
+from relay.vault.keyring import Keyring
 
 _MAC_BYTES = 16
 _LENGTH = 16 + 16 + _MAC_BYTES
@@ -35,7 +36,7 @@ class Tokens:
             hmac.digest(key.secret, b"relay callback token 1", hashlib.sha256)
             for key in keyring.newest_first(Purpose.TOKEN)
         )
-        self.cursor_secret = hmac.digest(keyring.newest(Purpose.TOKEN).secret, b"relay cursor 1", hashlib.sha256)
+        self.cursor_secret = hmac.digest(keyring.current(Purpose.TOKEN).secret, b"relay cursor 1", hashlib.sha256)
 
     def write(self, token: AttemptToken) -> str:
         """The token as 64 letters that need no quoting in a URL."""

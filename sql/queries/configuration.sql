@@ -27,16 +27,6 @@ select id, account_id, bucket, name, status, created_at from pool order by creat
 select id, account_id, pool_id, connection_id, e164, country, area_code, kind, rate, created_at
   from number order by created_at, id;
 
--- name: keyring_answers
--- what the keys that sealed this database answer
-select purpose, key_id, answer from keyring_check;
-
--- name: remember_keyring
--- $1 purposes $2 key ids $3 answers
-insert into keyring_check (purpose, key_id, answer)
-select t.purpose, t.key_id, t.answer from unnest($1::text[], $2::int[], $3::bytea[]) as t(purpose, key_id, answer)
-    on conflict (purpose, key_id) do nothing;
-
 -- name: add_account
 -- $1 id $2 bucket $3 name $4 now
 insert into account (id, bucket, name, created_at) values ($1, $2, $3, $4) on conflict (id) do nothing;

@@ -22,7 +22,7 @@ from relay.core.model import OnAmbiguous, Scope
 from relay.core.phone import parse_number
 from relay.services.numbers import NumberWanted
 from relay.settings import read_settings
-from relay.vault import keyring
+from relay.vault import keyring, keyring_file
 from relay.wiring import open_relay
 from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, Process, running_carrier, start, until
 from tests.acceptance.webhooks import text_webhook
@@ -167,7 +167,7 @@ async def installed(
         line = Line(str(carrier.base_url))
         url = f"http://127.0.0.1:{_free_port()}"
         ring = folder / "keyring.json"
-        keyring.save_new(keyring.make(), ring)
+        keyring_file.save_new(keyring.make(), ring)
         environment = {
             **QUICK,
             "RELAY_DATABASE_URL": dsn,

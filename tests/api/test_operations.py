@@ -10,6 +10,7 @@ import pytest
 
 from relay import metrics
 from relay.core.ids import IdKind, public
+from relay.core.keys import KeyName, Purpose
 from relay.storage import database
 from relay.storage.configuration import Configuration
 from tests.api.contract import CONTRACT, furnished
@@ -126,6 +127,15 @@ async def test_it_is_alive_but_not_ready_when_the_schema_is_not_the_one_of_this_
 
     assert (ready.status_code, ready.json()) == (503, {"ready": False, "because": "migration_refused"})
     assert ready.headers["retry-after"] == "2"
+    assert alive.status_code == 200
+
+
+async def test_it_is_not_ready_when_it_lacks_a_key_that_others_seal_with(api: Api) -> None:
+    rotation = replace(api.rig.relay.rotation, lacks=frozenset({KeyName(Purpose.TRANSIT, 2)}))
+    async with behind(replace(api.rig, relay=replace(api.rig.relay, rotation=rotation)), api.key) as behindhand:
+        ready, alive = await behindhand.http.get("/readyz"), await behindhand.http.get("/healthz")
+
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, "because": "key_missing"})
     assert alive.status_code == 200
 
 

@@ -19,7 +19,7 @@ from relay.core.ids import IdKind, Seed, public
 from relay.core.model import Scope
 from relay.settings import read_settings
 from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
-from relay.vault import keyring
+from relay.vault import keyring, keyring_file
 from relay.wiring import open_relay
 from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, first_line, start, until
 from tests.bench.baselines import tables
@@ -135,7 +135,7 @@ async def relay_place(folder: Path, wanted: Wanted) -> AsyncIterator[Place]:
     with start_embedded(folder / "postgres", binaries=binaries(), settings=wanted.postgres) as server:
         await migrate_now(server.dsn)
         ring = folder / "keyring.json"
-        keyring.save_new(keyring.make(), ring)
+        keyring_file.save_new(keyring.make(), ring)
         key, connection = await furnish(server.dsn, ring, wanted)
         url = f"http://127.0.0.1:{free_port()}"
         async with carrier(folder, latency_ms=wanted.latency_ms) as (carrier_url, carrier_pid):

@@ -27,7 +27,7 @@ from relay.core.phone import parse_number
 from relay.services.numbers import NumberWanted
 from relay.settings import read_settings
 from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
-from relay.vault import keyring
+from relay.vault import keyring, keyring_file
 from relay.wiring import Relay, open_relay
 from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, running_carrier
 
@@ -206,7 +206,7 @@ async def _world(folder: Path, server: EmbeddedServer, shape: Shape) -> World:
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     ring, figures = folder / "keyring.json", folder / "figures"
-    keyring.save_new(keyring.make(), ring)
+    keyring_file.save_new(keyring.make(), ring)
     await asyncio.to_thread(figures.mkdir)
     await migrate_now(server.dsn)
     async with open_relay(read_settings(keyring=ring), server.dsn) as relay:

@@ -13,7 +13,7 @@ import pytest
 from relay.core.ids import IdKind, Seed, public
 from relay.settings import Settings
 from relay.storage.configuration import Account
-from relay.vault import keyring
+from relay.vault import keyring, keyring_file
 from relay.wiring import Relay, open_relay
 from tests.cli.command import Command
 
@@ -45,7 +45,7 @@ class Shop:
 def relay(dsn: str, tmp_path: Path) -> Command:
     """The command line over a fresh migrated database."""
     path = tmp_path / "keyring.json"
-    keyring.save_new(keyring.make(), path)
+    keyring_file.save_new(keyring.make(), path)
     return Command(
         {
             "RELAY_DATABASE_URL": dsn,

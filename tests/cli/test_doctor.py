@@ -11,7 +11,7 @@ import pytest
 
 from relay.storage import leases
 from relay.storage.embedded import EmbeddedServer
-from relay.vault import keyring
+from relay.vault import keyring, keyring_file
 from relay.wiring import Relay
 from tests.cli.command import Answer, Command
 from tests.cli.conftest import AUTH_TOKEN, Shop
@@ -133,8 +133,8 @@ def test_keyring_is_a_problem_when_it_is_missing_open_to_others_or_another(
     relay: Command, shop: Shop, tmp_path: Path
 ) -> None:
     another, open_to_others = tmp_path / "another.json", tmp_path / "open.json"
-    keyring.save_new(keyring.make(), another)
-    keyring.save_new(keyring.make(), open_to_others)
+    keyring_file.save_new(keyring.make(), another)
+    keyring_file.save_new(keyring.make(), open_to_others)
     open_to_others.chmod(0o640)
     wrong = {
         str(tmp_path / "missing.json"): "no keyring at ",

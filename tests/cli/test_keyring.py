@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from relay.vault import keyring
+from relay.vault import keyring_file
 from tests.cli.command import Command
 
 
@@ -16,7 +16,7 @@ def test_keyring_is_made_for_its_owner_alone_and_never_made_twice(tmp_path: Path
 
     assert (made.code, made.stdout) == (0, "")
     assert path.stat().st_mode & 0o777 == 0o600
-    assert keyring.load(path).answers()
+    assert keyring_file.load(path).answers()
     assert "exists already and is never written over" in again.refusal
     assert path.read_bytes() == first
 

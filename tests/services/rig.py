@@ -27,7 +27,7 @@ from relay.settings import Settings
 from relay.storage import leases, outbox
 from relay.storage.configuration import Account, Connection, Pool
 from relay.storage.database import Database
-from relay.vault import keyring
+from relay.vault import keyring, keyring_file
 from relay.vault.tokens import AttemptToken
 from relay.vault.vault import open_vault
 from relay.wiring import Relay, build
@@ -198,7 +198,8 @@ async def make_rig(db: Database, *, answers: httpx.AsyncBaseTransport | None = N
     carrier = Carrier()
     transport = Transport(answers or httpx.MockTransport(carrier))
     chosen = Settings(**settings)  # type: ignore[arg-type]  # pydantic checks them
-    relay = build(chosen, db, open_vault(keyring.make()), transport)
+    ring = keyring_file.load(chosen.keyring) if chosen.keyring else keyring.make()
+    relay = build(chosen, db, open_vault(ring), transport)
     account = await relay.accounts.add(f"market {next(_serial)}")
     seed = Seed(await db.now(), next(_serial).to_bytes(10, "big"))
     connection = await relay.connections.add(account, "twilio", CREDENTIALS, seed)

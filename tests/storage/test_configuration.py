@@ -9,7 +9,7 @@ import pytest
 
 from relay.core.errors import StorageUnavailable
 from relay.core.model import OnAmbiguous
-from relay.storage import configuration, database
+from relay.storage import database
 from relay.storage.configuration import MAX_AGE, Configuration
 from tests.api.database_line import DatabaseLine, line_to
 from tests.services.people import number, numbers
@@ -112,12 +112,3 @@ async def test_everything_can_be_looked_up_when_it_has_been_read(rig: Rig) -> No
     assert directory.numbers_by_pool[empty.id] == ()
     assert directory.buckets == {account.bucket, pool.bucket, empty.bucket}
     assert {p.name for p in directory.pools_of(account.id)} == {"default", "empty"}
-
-
-async def test_what_the_keys_answer_is_kept_as_it_was_first_when_it_is_told_again(rig: Rig) -> None:
-    async with rig.relay.database.transaction() as tx:
-        await configuration.remember_keyring(tx, {("index", 1): b"one", ("epoch", 1): b"two"})
-        await configuration.remember_keyring(tx, {("index", 1): b"another", ("index", 2): b"three"})
-        known = await configuration.keyring_answers(tx)
-
-    assert known == {("index", 1): b"one", ("epoch", 1): b"two", ("index", 2): b"three"}

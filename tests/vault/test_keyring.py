@@ -14,7 +14,9 @@ from types import FrameType
 import pytest
 
 from relay.core.errors import KeyringRefused, Tampered
-from relay.vault.keyring import KEY_BYTES, Key, Keyring, Purpose, load, load_or_make, make, save_new
+from relay.core.keys import KeyName, Purpose
+from relay.vault.keyring import KEY_BYTES, Key, Keyring, make
+from relay.vault.keyring_file import load, load_or_make, save_new
 from relay.vault.vault import open_vault
 
 SECRET = bytes(range(KEY_BYTES))
@@ -35,7 +37,7 @@ def test_the_same_keys_come_back_when_saved_and_loaded(path: Path) -> None:
     save_new(keyring, path)
 
     assert load(path).answers() == keyring.answers()
-    assert {purpose for purpose, _ in keyring.answers()} == {str(purpose) for purpose in Purpose}
+    assert {name.purpose for name in keyring.answers()} == set(Purpose)
 
 
 def test_every_key_comes_back_when_a_purpose_has_several(path: Path) -> None:
@@ -44,7 +46,7 @@ def test_every_key_comes_back_when_a_purpose_has_several(path: Path) -> None:
     loaded = load(path)
 
     assert [key.id for key in loaded.newest_first(Purpose.EPOCH)] == [9, 4, 2]
-    assert loaded.newest(Purpose.EPOCH) == keys(9)[0]
+    assert loaded.current(Purpose.EPOCH) == keys(9)[0]
     assert loaded.key(Purpose.EPOCH, 4) == keys(4)[0]
 
 
@@ -168,7 +170,7 @@ def test_the_bytes_stay_hidden_when_anything_is_printed(path: Path) -> None:
     vault = open_vault(keyring)
     everything = [
         keyring,
-        keyring.newest(Purpose.EPOCH),
+        keyring.current(Purpose.EPOCH),
         vault,
         vault.sealing,
         vault.indexes,
@@ -177,7 +179,7 @@ def test_the_bytes_stay_hidden_when_anything_is_printed(path: Path) -> None:
     ]
     printed = " ".join(f"{thing!r} {thing!s}" for thing in everything)
 
-    assert repr(keyring.newest(Purpose.EPOCH)) == "Key(id=1)"
+    assert repr(keyring.current(Purpose.EPOCH)) == "Key(id=1, use_from=None)"
     assert not any(form in printed for form in (repr(SECRET)[2:-1], SECRET.hex(), base64.b64encode(SECRET).decode()))
 
 
@@ -185,6 +187,6 @@ def test_answers_tell_keyrings_apart_without_telling_keys_when_compared() -> Non
     keyring = Keyring({purpose: [Key(1, SECRET), Key(2, SECRET[::-1])] for purpose in Purpose})
     answers = keyring.answers()
 
-    assert set(answers) == {(str(purpose), key_id) for purpose in Purpose for key_id in (1, 2)}
-    assert answers["epoch", 1] != answers["epoch", 2]
+    assert set(answers) == {KeyName(purpose, key_id) for purpose in Purpose for key_id in (1, 2)}
+    assert answers[KeyName(Purpose.EPOCH, 1)] != answers[KeyName(Purpose.EPOCH, 2)]
     assert not any(SECRET[:8] in answer for answer in answers.values())

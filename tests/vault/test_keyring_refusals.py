@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.core.errors import KeyringRefused
-from relay.vault.keyring import KEY_BYTES, Purpose, load, make, save_new
+from relay.core.keys import Purpose
+from relay.vault.keyring import KEY_BYTES, make
+from relay.vault.keyring_file import load, save_new
 
 SECRET = bytes(range(KEY_BYTES))
 
@@ -62,7 +64,7 @@ def test_it_is_read_when_only_its_owner_may(path: Path, mode: int) -> None:
     save_new(make(), path)
     path.chmod(mode)
 
-    assert load(path).newest(Purpose.TOKEN).id == 1
+    assert load(path).current(Purpose.TOKEN).id == 1
 
 
 def entry(**changes: Any) -> list[dict[str, Any]]:
@@ -75,7 +77,8 @@ STRANGE: dict[str, object] = {
     "a number": 1,
     "null": None,
     "nothing in it": {},
-    "another format": document() | {"relay_keyring": 2},
+    "another format": document() | {"relay_keyring": 3},
+    "no time": document(epoch=[document()["keys"]["epoch"][0] | {"use_from": "next week"}]),
     "format as text": document() | {"relay_keyring": "1"},
     "no keys": {"relay_keyring": 1},
     "keys are a list": {"relay_keyring": 1, "keys": []},

@@ -9,7 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from relay.core.arrival import Party
-from relay.vault.keyring import KEY_BYTES, Key, Keyring, Purpose, make
+from relay.core.keys import Purpose
+from relay.vault.keyring import KEY_BYTES, Key, Keyring, make
 from relay.vault.party_index import INDEX_BYTES, PartyIndexes
 
 ACCOUNT, OTHER_ACCOUNT = UUID(int=1), UUID(int=2)

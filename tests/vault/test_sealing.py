@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.core.errors import Tampered
-from relay.vault.keyring import KEY_BYTES, Key, Keyring, Purpose, make
+from relay.core.keys import Purpose
+from relay.vault.keyring import KEY_BYTES, Key, Keyring, make
 from relay.vault.sealing import Place, Sealed, Sealing
 
 KEYRING = make()

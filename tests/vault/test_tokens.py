@@ -11,7 +11,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from relay.core.errors import Tampered
-from relay.vault.keyring import KEY_BYTES, Key, Keyring, Purpose, make
+from relay.core.keys import Purpose
+from relay.vault.keyring import KEY_BYTES, Key, Keyring, make
 from relay.vault.tokens import AttemptToken, Tokens
 
 ATTEMPT = AttemptToken(UUID(int=1), UUID(int=2))

@@ -1,0 +1,111 @@
+"""What keys are for, how long one seals, and when the next one has to be there. All times are given.
+
+Phones of participants are sealed under a key of the week, what waits to leave under a key of the day. Destroying such a key makes
+every backup unreadable that holds what it sealed; so none may seal for longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Purpose(StrEnum):
+    """What a key is for. One key never serves two purposes."""
+
+    INDEX = "index"  #: keyed hashes of phones
+    FINGERPRINT = "fingerprint"  #: keyed hashes of requests, webhooks and provider ids
+    EPOCH = "epoch"  #: seals participants' phones
+    TRANSIT = "transit"  #: seals what still has to leave
+    SETTINGS = "settings"  #: seals provider credentials
+    TOKEN = "token"  # noqa: S105 - the purpose's name, not a secret. Signs callback tokens and cursors
+
+
+SEALS_FOR: Mapping[Purpose, timedelta] = {Purpose.EPOCH: timedelta(weeks=1), Purpose.TRANSIT: timedelta(days=1)}
+
+#: A key is published so long before it seals anything, so that every process and every copy of the keyring has it by then.
+PUBLISHED_AHEAD = timedelta(hours=1)
+
+#: A key that nobody seals with any more may still be in a transaction that is under way. No transaction lasts so long.
+SETTLED_AFTER = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class KeyName:
+    """Which key, without its bytes."""
+
+    purpose: Purpose
+    id: int
+
+    def __str__(self) -> str:
+        return f"{self.purpose} key {self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What everybody knows of a key. ``use_from`` None: it is as old as the installation. It seals from ``in_use_since`` on,
+    which is when every process had it, until a newer one of its purpose does."""
+
+    name: KeyName
+    use_from: datetime | None
+    in_use: bool
+    in_use_since: datetime | None
+    destroyed: bool
+
+
+def due(published: Sequence[Published], now: datetime) -> dict[Purpose, datetime]:
+    """Which purposes need their next key now, and when it shall begin to seal."""
+    found: dict[Purpose, datetime] = {}
+    for purpose, lasting in SEALS_FOR.items():
+        newest = _newest([key for key in published if key.name.purpose is purpose])
+        if newest is None:
+            continue
+        earliest = now + PUBLISHED_AHEAD
+        ends = earliest if newest.use_from is None else newest.use_from + lasting
+        if ends <= earliest:
+            found[purpose] = earliest
+    return found
+
+
+def sealing(published: Sequence[Published]) -> dict[Purpose, int]:
+    """By purpose, the number of the key that seals: the newest that is in use."""
+    found: dict[Purpose, int] = {}
+    for key in published:
+        if key.in_use and not key.destroyed:
+            found[key.name.purpose] = max(key.name.id, found.get(key.name.purpose, key.name.id))
+    return found
+
+
+def state(key: Published, sealing: Mapping[Purpose, int]) -> str:
+    """What a key does, in one word: waiting, seals, opens or destroyed."""
+    if key.destroyed:
+        return "destroyed"
+    if not key.in_use:
+        return "waiting"
+    return "seals" if sealing.get(key.name.purpose) == key.name.id else "opens"
+
+
+def needed(published: Sequence[Published], now: datetime) -> set[KeyName]:
+    """Keys that every process must have by now: those that are in use, and those that wait for nothing else."""
+    return {
+        key.name
+        for key in published
+        if not key.destroyed and (key.in_use or (key.use_from is not None and key.use_from <= now))
+    }
+
+
+def retired(published: Sequence[Published], now: datetime) -> list[KeyName]:
+    """Keys of a week or a day that have not sealed for long enough to be destroyed, oldest first."""
+    current = {key.name: key for key in published}
+    found: list[KeyName] = []
+    for purpose, newest in sealing(published).items():
+        since = current[KeyName(purpose, newest)].in_use_since
+        if purpose in SEALS_FOR and since is not None and since + SETTLED_AFTER <= now:
+            found += [k.name for k in published if k.name.purpose is purpose and k.name.id < newest and not k.destroyed]
+    return sorted(found)
+
+
+def _newest(keys: Sequence[Published]) -> Published | None:
+    return max(keys, key=lambda key: key.name.id, default=None)

@@ -1,0 +1,46 @@
+"""What is sealed under which key: to seal it anew, and to show that nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from relay.core.keys import KeyName, Purpose
+from relay.storage import queries
+from relay.storage.database import Transaction
+
+_SQL = queries.load("sealed")
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPhone:
+    """A live participant's phone as it is stored."""
+
+    participant_id: UUID
+    account_id: UUID
+    data: bytes = field(repr=False)
+    key_id: int
+
+
+async def lock_phones(tx: Transaction, bucket: int, key_id: int, *, sessions: int) -> list[SealedPhone] | None:
+    """The phones under a key in so many open sessions, which are held until the transaction ends; None when there are none."""
+    found = [row["session_id"] for row in await tx.fetch(_SQL["sessions_under"], bucket, key_id, sessions)]
+    if not found:
+        return None
+    await tx.fetch(_SQL["lock_sessions"], bucket, found)
+    rows = await tx.fetch(_SQL["phones_under"], bucket, key_id, found)
+    return [SealedPhone(r["id"], r["account_id"], r["sealed_phone"], r["epoch_id"]) for r in rows]
+
+
+async def replace_phones(tx: Transaction, bucket: int, key_id: int, phones: Sequence[SealedPhone]) -> None:
+    """Store phones that were under ``key_id`` as they are sealed now."""
+    columns = [[p.participant_id for p in phones], [p.data for p in phones], [p.key_id for p in phones]]
+    await tx.execute(_SQL["reseal"], bucket, key_id, *columns)
+
+
+async def left(tx: Transaction, bucket: int, name: KeyName) -> int:
+    """How many values this key of a week or a day still seals in a bucket."""
+    statement = _SQL["phones_left"] if name.purpose is Purpose.EPOCH else _SQL["texts_left"]
+    count: int = await tx.fetchval(statement, bucket, name.id)
+    return count

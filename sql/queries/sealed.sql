@@ -1,0 +1,35 @@
+-- What is sealed under which key: to seal it anew, and to show that nothing is left.
+
+-- name: sessions_under
+-- $1 bucket $2 key id $3 limit. Open sessions with a phone under this key
+select distinct p.session_id from participant p
+ where p.bucket = $1::smallint and p.status = 'live' and p.epoch_id = $2::int
+ order by p.session_id
+ limit $3;
+
+-- name: lock_sessions
+-- $1 bucket $2 session ids. As everything does that changes who is in them
+select s.id from session s where s.bucket = $1::smallint and s.id = any ($2::uuid[]) order by s.id for no key update;
+
+-- name: phones_under
+-- $1 bucket $2 key id $3 locked sessions
+select p.id, s.account_id, p.sealed_phone, p.epoch_id from participant p
+  join session s on s.bucket = $1::smallint and s.id = p.session_id
+ where p.bucket = $1::smallint and p.session_id = any ($3::uuid[]) and p.status = 'live' and p.epoch_id = $2::int
+ order by p.id;
+
+-- name: reseal
+-- $1 bucket $2 from key id | $3 participants $4 sealed phones $5 key ids
+update participant set sealed_phone = t.phone, epoch_id = t.epoch_id
+  from unnest($3::uuid[], $4::bytea[], $5::int[]) as t(id, phone, epoch_id)
+ where participant.bucket = $1::smallint and participant.id = t.id and participant.status = 'live'
+   and participant.epoch_id = $2::int;
+
+-- name: phones_left
+-- $1 bucket $2 key id
+select count(*) from participant p where p.bucket = $1::smallint and p.epoch_id = $2::int;
+
+-- name: texts_left
+-- $1 bucket $2 key id. Waiting texts, and answers kept for callers who ask again
+select (select count(*) from outbox o where o.bucket = $1::smallint and o.transit_id = $2::int)
+     + (select count(*) from idempotency i where i.bucket = $1::smallint and i.transit_id = $2::int);
