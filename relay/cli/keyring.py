@@ -10,7 +10,7 @@ import typer
 from relay.cli.administration import AsJson, administer
 from relay.cli.printing import print_listing
 from relay.cli.running import say, told
-from relay.core.keys import SEALS_FOR, KeyName, Purpose
+from relay.core.keys import KEPT_FOR, KeyName, Purpose
 from relay.services.rotation import KeyStatus
 from relay.vault import keyring, keyring_file
 from relay.wiring import Relay
@@ -39,8 +39,8 @@ def rotate(
     ] = None,
 ) -> None:
     """Make the keys that are due. They begin to seal an hour later, once every running process has them."""
-    if others := [p for p in purpose or [] if p not in SEALS_FOR]:
-        raise typer.BadParameter(f"keys for {', '.join(others)} are kept: only epoch and transit keys take turns")
+    if others := [p for p in purpose or [] if p not in KEPT_FOR]:
+        raise typer.BadParameter(f"keys for {', '.join(others)} are kept: {', '.join(KEPT_FOR)} take turns")
 
     async def work(relay: Relay) -> None:
         new = await relay.rotation.rotate(purpose)

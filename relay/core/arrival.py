@@ -14,11 +14,31 @@ class Party:
 
     index: bytes
     key_id: int
+    others: tuple[Party, ...] = field(default=(), compare=False)  #: the same person under the keyring's other keys
+
+    @property
+    def indexes(self) -> list[bytes]:
+        """What this person may be known by, under every key; the one in use first."""
+        return [self.index, *(other.index for other in self.others)]
+
+    @property
+    def oldest(self) -> bytes:
+        """What everybody who has the keyring calls this person, whatever key they use now."""
+        return min((self, *self.others), key=lambda party: party.key_id).index
+
+
+@dataclass(frozen=True, slots=True)
+class Imprint:
+    """What recognises the same again: keyed hashes of its name and of what it says, and the number of the key that made them."""
+
+    key: bytes
+    fingerprint: bytes
+    key_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class ArrivedText:
-    """A verified inbound SMS. ``key`` and ``fingerprint`` are keyed hashes that recognise a repetition.
+    """A verified inbound SMS. Its ``imprint`` recognises a repetition.
 
     ``number_id`` is None when the account has no such number: then ``bucket`` is the account's own. ``sender`` and
     ``party`` are None when it was no person's phone.
@@ -34,5 +54,9 @@ class ArrivedText:
     media: int
     keyword: Keyword | None
     from_own_number: bool
-    key: bytes
-    fingerprint: bytes
+    imprint: Imprint
+    other_imprints: tuple[Imprint, ...] = ()  #: the same under the keyring's other keys
+
+    @property
+    def key(self) -> bytes:
+        return self.imprint.key

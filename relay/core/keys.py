@@ -28,8 +28,12 @@ SEALS_FOR: Mapping[Purpose, timedelta] = {Purpose.EPOCH: timedelta(weeks=1), Pur
 #: A key is published so long before it seals anything, so that every process and every copy of the keyring has it by then.
 PUBLISHED_AHEAD = timedelta(hours=1)
 
-#: A key that nobody seals with any more may still be in a transaction that is under way. No transaction lasts so long.
-SETTLED_AFTER = timedelta(minutes=10)
+#: How long a key is kept after another has taken its place, at least. For those of the first line: it may still be in a
+#: transaction that is under way, and no transaction lasts so long. For the others: what lives for a day is not looked through.
+KEPT_FOR: Mapping[Purpose, timedelta] = {
+    **dict.fromkeys((Purpose.EPOCH, Purpose.TRANSIT), timedelta(minutes=10)),
+    **dict.fromkeys((Purpose.INDEX, Purpose.FINGERPRINT), timedelta(hours=25)),
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -97,12 +101,12 @@ def needed(published: Sequence[Published], now: datetime) -> set[KeyName]:
 
 
 def retired(published: Sequence[Published], now: datetime) -> list[KeyName]:
-    """Keys of a week or a day that have not sealed for long enough to be destroyed, oldest first."""
+    """Keys that have not been in use for long enough to be destroyed, oldest first."""
     current = {key.name: key for key in published}
     found: list[KeyName] = []
     for purpose, newest in sealing(published).items():
         since = current[KeyName(purpose, newest)].in_use_since
-        if purpose in SEALS_FOR and since is not None and since + SETTLED_AFTER <= now:
+        if purpose in KEPT_FOR and since is not None and since + KEPT_FOR[purpose] <= now:
             found += [k.name for k in published if k.name.purpose is purpose and k.name.id < newest and not k.destroyed]
     return sorted(found)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from relay import metrics
 from relay.core.closing import closing
-from relay.storage import inbox, outbox, sessions, suppressions
+from relay.storage import inbox, outbox, people, sessions, suppressions
 from relay.storage.database import Database, Transaction
 
 _BATCH = 100
@@ -62,7 +62,12 @@ class Expiry:
 
     async def forget_people(self, bucket: int) -> int:
         """Forget the keyed hashes of people whom no binding, no waiting text and no opt-out needs any more."""
-        return await self.database.run(lambda tx: sessions.forget_people(tx, bucket, limit=_BATCH))
+
+        async def work(tx: Transaction) -> int:
+            people_gone = await sessions.forget_people(tx, bucket, limit=_BATCH)
+            return people_gone + await people.forget_turns(tx, bucket, limit=_BATCH)
+
+        return await self.database.run(work)
 
 
 async def _end(bucket: int, session_id: UUID, tx: Transaction) -> bool:

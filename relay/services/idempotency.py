@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from relay.core import ids
 from relay.core.errors import Conflict, InvalidInput, Problem
 from relay.core.ids import Seed
 from relay.core.keys import Purpose
-from relay.storage import idempotency
+from relay.storage import idempotency, people
 from relay.storage.configuration import Account
 from relay.storage.database import Database, Transaction
 from relay.storage.idempotency import RequestKey
@@ -48,16 +49,18 @@ class Idempotency:
         Raises InvalidInput ``idempotency_key_reused`` for another request under the same key, and Conflict
         ``request_in_progress`` while the first one is being worked on.
         """
-        fingerprint = self.vault.indexes.fingerprint
-        request = RequestKey(
-            account.bucket,
-            account.id,
-            fingerprint("idempotency key", account.id.bytes, key.encode()),
-            fingerprint("idempotent request", account.id.bytes, asked),
+        imprints = self.vault.indexes.imprints(
+            lambda hashed: (
+                hashed("idempotency key", account.id.bytes, key.encode()),
+                hashed("idempotent request", account.id.bytes, asked),
+            )
         )
+        keys = [RequestKey(account.bucket, account.id, one.key, one.fingerprint) for one in imprints]
+        oldest = min(imprints, key=lambda one: one.key_id).key
         entropy = secrets.token_bytes(ids.ENTROPY_BYTES)
 
         async def work(tx: Transaction) -> Begun | Answer:
+            request = await _known_as(tx, keys, oldest)
             seed = await idempotency.begin(tx, request, entropy, self.lasting)
             if seed is not None:
                 return Begun(request, seed)
@@ -95,6 +98,17 @@ class Idempotency:
     async def forget(self, bucket: int) -> int:
         """Forget answers that are a day old; says how many."""
         return await self.database.run(lambda tx: idempotency.forget(tx, bucket, limit=100))
+
+
+async def _known_as(tx: Transaction, keys: Sequence[RequestKey], oldest: bytes) -> RequestKey:
+    """The key under which a request was begun, which may have been another than the one in use."""
+    if len(keys) == 1:
+        return keys[0]
+    await people.agree(tx, keys[0].bucket, [oldest])
+    for key in keys[1:]:
+        if await idempotency.read(tx, key) is not None:
+            return key
+    return keys[0]
 
 
 def _place(request: RequestKey, seed: Seed) -> Place:

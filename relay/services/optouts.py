@@ -23,10 +23,10 @@ from relay.core.model import MessageKind, Reason, State
 from relay.core.notices import Phrase, say
 from relay.core.segments import segments
 from relay.providers.base import Adapter
-from relay.storage import accounts, inbox, messages, sessions, suppressions
+from relay.storage import accounts, inbox, messages, people, sessions, suppressions
 from relay.storage.configuration import Account, Configuration, Directory
 from relay.storage.database import Database, Transaction
-from relay.storage.inbox import InboxKey, InboxKind
+from relay.storage.inbox import InboxKey
 from relay.storage.suppressions import OptChange
 from relay.vault.vault import Vault
 
@@ -70,7 +70,7 @@ class OptOuts:
         """
         directory = await self.configuration.current()
         account = directory.accounts[change.account_id]
-        await self.database.run(lambda tx: suppressions.suppress(tx, account.bucket, change))
+        await self.database.run(partial(_suppress, account.bucket, change))
         async with self.database.transaction() as tx:
             buckets = await accounts.pool_buckets(tx, account.id)
         for bucket in sorted({*buckets, bucket_of(change.id)}):
@@ -89,10 +89,10 @@ class OptOuts:
     async def _hear(self, tx: Transaction, arrived: ArrivedText, directory: Directory) -> _Heard:
         if arrived.party is None or arrived.keyword is None:
             return _Heard(is_command=False)
+        await people.recognise(tx, arrived.bucket, [arrived.party])
         if arrived.keyword is Keyword.START and not await self._acts(tx, arrived, arrived.party):
             return _Heard(is_command=False)
-        key = InboxKey(arrived.connection_id, InboxKind.TEXT, arrived.key, arrived.fingerprint)
-        recorded = await inbox.record(tx, arrived.bucket, [key])
+        recorded = await inbox.record(tx, arrived.bucket, [InboxKey.of(arrived)])
         if recorded.altered:
             metrics.alarms.labels("altered_duplicate").inc()
             logs.note("altered_duplicate", level="warning", connection=public(IdKind.CONNECTION, arrived.connection_id))
@@ -106,7 +106,7 @@ class OptOuts:
         """START means something to a person who has opted out, and when this very START is only repeated."""
         if await suppressions.is_opted_out(tx, arrived.bucket, party.index):
             return True
-        return bool(await suppressions.standing_fanouts(tx, arrived.bucket, party.index))
+        return bool(await suppressions.standing_fanouts(tx, arrived.bucket, party))
 
     async def _opt(self, tx: Transaction, arrived: ArrivedText, party: Party, directory: Directory) -> _Heard:
         stop = arrived.keyword is Keyword.STOP
@@ -119,6 +119,7 @@ class OptOuts:
             party.key_id,
             opted_out=stop,
             arrived_at=tx.now if known is None else max(tx.now, known.changed_at + _MOMENT),
+            others=party.others,
         )
         await _apply(tx, arrived.bucket, change, with_event=changed)
         await suppressions.begin_fanout(tx, arrived.bucket, change)
@@ -182,18 +183,25 @@ class OptOuts:
 
 async def _finish_first(tx: Transaction, arrived: ArrivedText, party: Party) -> _Heard:
     """A repeated webhook: if its fan-out still stands, it is finished before the provider is told that all is well."""
-    standing = await suppressions.standing_fanouts(tx, arrived.bucket, party.index)
+    standing = await suppressions.standing_fanouts(tx, arrived.bucket, party)
     return _Heard(True, standing[-1] if standing else None)
 
 
 async def _apply(tx: Transaction, bucket: int, change: OptChange, *, with_event: bool) -> None:
     """Change the person's row in one bucket and refuse what waits for them there."""
+    await people.recognise(tx, bucket, [change.party])
     news = await suppressions.change_person(tx, bucket, change, with_event=with_event)
+    await people.change_superseded(tx, bucket, change.party, change.arrived_at, opted_out=change.opted_out)
     if not news or not change.opted_out:
         return
-    unsent = await suppressions.unsent_to(tx, bucket, change.party_index)
+    unsent = await suppressions.unsent_to(tx, bucket, change.party)
     if gone := stopped(unsent, Reason.OPTED_OUT):
         await suppressions.stop(tx, bucket, gone)
+
+
+async def _suppress(account_bucket: int, change: OptChange, tx: Transaction) -> None:
+    await people.recognise_suppression(tx, account_bucket, change.account_id, change.party)
+    await suppressions.suppress(tx, account_bucket, change)
 
 
 async def _spread_to(bucket: int, change: OptChange, tx: Transaction) -> None:

@@ -21,7 +21,6 @@ from relay.core.delivery import AmbiguityTimes, Outcome
 from relay.core.envelope import Letter
 from relay.core.errors import KeyMissing, StorageUnavailable, Tampered
 from relay.core.ids import IdKind, public
-from relay.core.keys import Purpose
 from relay.core.model import Reason, State
 from relay.providers.base import Accepted, Adapter, NotSent, OutboundText, Refused
 from relay.providers.transport import MayHaveLeft, NothingLeft, TooLate, Transport
@@ -227,11 +226,12 @@ class Sending:
             await self.mark(bucket, [handed.mark])
             return
         passed = handed.intent.passed
-        key_id = self.vault.keyring.current(Purpose.INDEX).id
+        party = self.vault.indexes.of(passed.account_id, handed.intent.letter.phone)
 
         async def write(tx: Transaction) -> OptChange:
             begun_at = handed.intent.begun_at  # whatever the person has said since then is newer
-            change = OptChange(tx.new_id(bucket), passed.account_id, passed.party_index, key_id, True, begun_at)
+            ids = tx.new_id(bucket), passed.account_id
+            change = OptChange(*ids, party.index, party.key_id, True, begun_at, party.others)
             await outbox.mark(tx, bucket, [handed.mark])
             await suppressions.begin_fanout(tx, bucket, change)
             return change

@@ -20,7 +20,7 @@ from relay.core.ids import Seed, bucket_of
 from relay.core.lifetime import Lifetime
 from relay.core.model import CloseReason, GeoMatch, NumberState
 from relay.core.phone import Phone
-from relay.storage import numbers, sessions
+from relay.storage import numbers, people, sessions
 from relay.storage.configuration import Account, Configuration, Directory, Pool
 from relay.storage.database import Database, Transaction
 from relay.storage.sessions import NewParticipant, NewSession, SessionFilter, StoredParticipant, StoredSession
@@ -89,6 +89,7 @@ class _Plan:
     numbers: Sequence[PoolNumber]
     parties: tuple[Party, Party]
     pair_index: bytes
+    other_pairs: Sequence[bytes] = ()  #: under the keyring's other keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class Sessions:
         """The numbers that a session would be given now, in the order of its people. Raises as ``open``; writes nothing."""
         plan = await self._plan(account, wanted, Seed(await self.database.now(), secrets.token_bytes(10)))
         async with self.database.transaction() as tx:
-            known = await sessions.opted_out(tx, wanted.pool.bucket, [p.index for p in plan.parties])
+            known = await sessions.opted_out(tx, wanted.pool.bucket, [i for p in plan.parties for i in p.indexes])
             _refuse_opted_out(known)
             chosen = await self._choose(tx, plan, frozenset())
         directory = await self.configuration.current()
@@ -216,12 +217,15 @@ class Sessions:
             numbers=[PoolNumber(n.id, n.country, n.area_code, states.get(n.id, NumberState.DRAINING)) for n in rented],
             parties=(one, other),
             pair_index=self.vault.indexes.pair(account.id, one, other),
+            other_pairs=self.vault.indexes.other_pairs(account.id, one, other),
         )
 
     async def _try(self, plan: _Plan, lost: frozenset[tuple[UUID, bytes]], tx: Transaction) -> None:
         bucket, wanted = plan.wanted.pool.bucket, plan.wanted
         if await sessions.read(tx, bucket, plan.account.id, [plan.session_id]):
             return  # an earlier try was committed unseen: choosing again would find its numbers held by these people
+        await people.recognise(tx, bucket, plan.parties)
+        await people.recognise_pair(tx, bucket, plan.parties, plan.pair_index, plan.other_pairs)
         known = await sessions.meet(tx, bucket, [(p.index, p.key_id) for p in plan.parties])
         _refuse_opted_out(known)
         chosen = await self._choose(tx, plan, lost)
@@ -256,7 +260,7 @@ class Sessions:
 
     async def _choose(self, tx: Transaction, plan: _Plan, lost: frozenset[tuple[UUID, bytes]]) -> list[UUID]:
         """A number for each of the two. Raises Conflict ``no_number_available`` with the reason."""
-        held = await sessions.held(tx, plan.wanted.pool.bucket, [p.index for p in plan.parties])
+        held = await sessions.held(tx, plan.wanted.pool.bucket, [i for p in plan.parties for i in p.indexes])
         chosen: list[UUID] = []
         for party, person in zip(plan.parties, plan.wanted.people, strict=True):
             wish = Wish(
@@ -267,7 +271,7 @@ class Sessions:
                 chance=secrets.randbelow(1 << 30),
                 excluded=frozenset(number_id for number_id, index in lost if index == party.index),
             )
-            choice = choose(plan.numbers, held[party.index], wish)
+            choice = choose(plan.numbers, [one for index in party.indexes for one in held[index]], wish)
             if isinstance(choice, Unassigned):
                 raise _no_number(choice, tx.now)
             chosen.append(choice)

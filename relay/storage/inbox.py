@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
+from typing import Self
 from uuid import UUID
 
+from relay.core.arrival import ArrivedText, Imprint
 from relay.core.lifetime import Lifetime
 from relay.core.routing import Participant
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
+from relay.storage.people import agree
 
 _SQL = queries.load("inbox")
 ANSWER_AT_MOST_EVERY = timedelta(hours=24)
+
+_Identity = tuple[UUID, int, bytes]
 
 
 class InboxKind(IntEnum):
@@ -25,12 +30,37 @@ class InboxKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class InboxKey:
-    """What recognises one provider event. ``key`` is a keyed hash of the provider's id, ``fingerprint`` one of the body."""
+    """What recognises one provider event: keyed hashes of the provider's id and of the body."""
 
     connection_id: UUID
     kind: InboxKind
-    key: bytes
-    fingerprint: bytes
+    imprint: Imprint
+    others: tuple[Imprint, ...] = ()  #: the same under the keyring's other keys
+
+    @classmethod
+    def of(cls, text: ArrivedText) -> Self:
+        return cls(text.connection_id, InboxKind.TEXT, text.imprint, text.other_imprints)
+
+    @property
+    def key(self) -> bytes:
+        return self.imprint.key
+
+    @property
+    def fingerprint(self) -> bytes:
+        return self.imprint.fingerprint
+
+    @property
+    def identity(self) -> _Identity:
+        return self.connection_id, self.kind, self.key
+
+    @property
+    def name(self) -> bytes:
+        """What everybody who has the keyring calls this event, whatever key they use now."""
+        return min((self.imprint, *self.others), key=lambda imprint: imprint.key_id).key
+
+    def under(self, other: Imprint) -> Self:
+        """The same event as another key has it."""
+        return replace(self, imprint=other, others=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +73,43 @@ class Recorded:
 
 async def record(tx: Transaction, bucket: int, keys: Sequence[InboxKey]) -> Recorded:
     """Record keys. A key that repeats within the batch is new once."""
-    unique = {(k.connection_id, k.kind, k.key): k for k in reversed(keys)}
-    columns = _columns(list(unique.values()))
-    rows = await tx.fetch(_SQL["keys"], bucket, tx.now, *columns, [k.fingerprint for k in unique.values()])
+    await agree(tx, bucket, (k.name for k in keys if k.others))
+    unique = {k.identity: k for k in reversed(keys)}
+    listed = list(unique.values())
+    extra = [k.fingerprint for k in listed], [k.imprint.key_id for k in listed]
+    rows = await tx.fetch(_SQL["keys"], bucket, tx.now, *_columns(listed), *extra)
     new = {(r["connection_id"], r["kind"], r["key"]) for r in rows}
     first = {identity: unique[identity].fingerprint for identity in new}
     if old := [k for identity, k in unique.items() if identity not in new]:
-        rows = await tx.fetch(_SQL["seen"], bucket, *_columns(old))
-        first |= {(r["connection_id"], r["kind"], r["key"]): r["fingerprint"] for r in rows}
-    altered = {(k.key, k.fingerprint) for k in keys if first.get((k.connection_id, k.kind, k.key)) != k.fingerprint}
-    return Recorded(frozenset(key for _, _, key in new), frozenset(altered))
+        first |= await _seen(tx, bucket, old)
+    before = await _seen_before(tx, bucket, [unique[identity] for identity in new if unique[identity].others])
+    first |= before
+    altered = {(k.key, k.fingerprint) for k in keys if first.get(k.identity) != k.fingerprint}
+    return Recorded(frozenset(key for _, _, key in new - before.keys()), frozenset(altered))
+
+
+async def _seen(tx: Transaction, bucket: int, keys: Sequence[InboxKey]) -> dict[_Identity, bytes]:
+    """The fingerprints of those that were recorded before."""
+    rows = await tx.fetch(_SQL["seen"], bucket, *_columns(keys))
+    return {(r["connection_id"], r["kind"], r["key"]): r["fingerprint"] for r in rows}
+
+
+async def _seen_before(tx: Transaction, bucket: int, keys: Sequence[InboxKey]) -> dict[_Identity, bytes]:
+    """Those that were recorded under another key; with their own fingerprint where the other key's said the same."""
+    asked = [(key, other, key.under(other)) for key in keys for other in key.others]
+    if not asked:
+        return {}
+    seen = await _seen(tx, bucket, [under for _, _, under in asked])
+    return {
+        key.identity: key.fingerprint if seen[under.identity] == other.fingerprint else seen[under.identity]
+        for key, other, under in asked
+        if under.identity in seen
+    }
 
 
 async def is_known(tx: Transaction, bucket: int, key: InboxKey) -> bool:
     """Was this recorded in that bucket before?"""
-    return bool(await tx.fetch(_SQL["seen"], bucket, *_columns([key])))
+    return bool(await tx.fetch(_SQL["seen"], bucket, *_columns([key, *(key.under(other) for other in key.others)])))
 
 
 def _columns(keys: Sequence[InboxKey]) -> tuple[list[UUID], list[int], list[bytes]]:

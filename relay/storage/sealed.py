@@ -40,7 +40,14 @@ async def replace_phones(tx: Transaction, bucket: int, key_id: int, phones: Sequ
 
 
 async def left(tx: Transaction, bucket: int, name: KeyName) -> int:
-    """How many values this key of a week or a day still seals in a bucket."""
-    statement = _SQL["phones_left"] if name.purpose is Purpose.EPOCH else _SQL["texts_left"]
-    count: int = await tx.fetchval(statement, bucket, name.id)
+    """How many values in a bucket cannot be opened, or people and texts not recognised, without this key."""
+    count: int = await tx.fetchval(_LEFT[name.purpose], bucket, name.id)
     return count
+
+
+_LEFT = {
+    Purpose.EPOCH: _SQL["phones_left"],
+    Purpose.TRANSIT: _SQL["texts_left"],
+    Purpose.INDEX: _SQL["people_left"],
+    Purpose.FINGERPRINT: _SQL["imprints_left"],
+}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from relay.core.arrival import Party
 from relay.core.closing import Stopped, Unsent
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
@@ -26,6 +27,11 @@ class OptChange:
     key_id: int
     opted_out: bool
     arrived_at: datetime
+    others: tuple[Party, ...] = ()
+
+    @property
+    def party(self) -> Party:
+        return Party(self.party_index, self.key_id, self.others)
 
 
 async def is_opted_out(tx: Transaction, bucket: int, party_index: bytes) -> bool:
@@ -62,9 +68,9 @@ async def change_person(tx: Transaction, bucket: int, change: OptChange, *, with
     return row is not None
 
 
-async def unsent_to(tx: Transaction, bucket: int, party_index: bytes) -> list[Unsent]:
+async def unsent_to(tx: Transaction, bucket: int, party: Party) -> list[Unsent]:
     """What waits to be sent to a person whose row is locked; locked too."""
-    return unsent_from(await tx.fetch(_SQL["unsent_to"], bucket, party_index))
+    return unsent_from(await tx.fetch(_SQL["unsent_to"], bucket, party.indexes))
 
 
 async def stop(tx: Transaction, bucket: int, stopped: Sequence[Stopped]) -> None:
@@ -82,11 +88,13 @@ async def begin_fanout(tx: Transaction, bucket: int, change: OptChange) -> None:
         change.key_id,
         change.opted_out,
         change.arrived_at,
+        [other.index for other in change.others],
+        [other.key_id for other in change.others],
     )
 
 
-async def standing_fanouts(tx: Transaction, bucket: int, party_index: bytes) -> list[OptChange]:
-    return [_change(row) for row in await tx.fetch(_SQL["standing_fanout"], bucket, party_index)]
+async def standing_fanouts(tx: Transaction, bucket: int, party: Party) -> list[OptChange]:
+    return [_change(row) for row in await tx.fetch(_SQL["standing_fanout"], bucket, party.indexes)]
 
 
 async def old_fanouts(tx: Transaction, bucket: int, *, before: datetime, limit: int) -> list[OptChange]:
@@ -94,7 +102,9 @@ async def old_fanouts(tx: Transaction, bucket: int, *, before: datetime, limit: 
 
 
 def _change(row: Row) -> OptChange:
-    return OptChange(**row)
+    values = dict(row)
+    indexes, key_ids = values.pop("other_indexes"), values.pop("other_key_ids")
+    return OptChange(**values, others=tuple(map(Party, indexes, key_ids)))
 
 
 async def end_fanout(tx: Transaction, bucket: int, change_id: UUID) -> None:

@@ -16,3 +16,21 @@ create table keyholder (
     holds text[] not null,
     seals text[] not null
 );
+
+-- A person who is known under a newer key by now. The row goes when no text on its way is checked against it any more.
+alter table person add column superseded boolean not null default false;
+alter table inbox_key add column key_id integer not null default 1;
+alter table inbox_key alter column key_id drop default;
+
+-- Held for the length of a transaction by whoever deals with one person, text or request, while there are several keys to name it by.
+create table turn (
+    bucket smallint not null,
+    name bytea not null,
+    at timestamptz not null,
+    primary key (bucket, name)
+);
+create index turn_old on turn (bucket, at);
+
+alter table fanout
+    add column other_indexes bytea[] not null default '{}',
+    add column other_key_ids integer[] not null default '{}';

@@ -2,10 +2,11 @@
 -- the locked row is read anew, while the rest of a statement still sees what was there when it began.
 
 -- name: keys
--- $1 bucket $2 now | $3 connection ids $4 kinds $5 keys $6 fingerprints. What comes back is new
-insert into inbox_key (bucket, connection_id, kind, key, fingerprint, at)
-select $1::smallint, t.connection_id, t.kind, t.key, t.fingerprint, $2::timestamptz
-  from unnest($3::uuid[], $4::smallint[], $5::bytea[], $6::bytea[]) as t(connection_id, kind, key, fingerprint)
+-- $1 bucket $2 now | $3 connection ids $4 kinds $5 keys $6 fingerprints $7 key ids. What comes back is new
+insert into inbox_key (bucket, connection_id, kind, key, fingerprint, key_id, at)
+select $1::smallint, t.connection_id, t.kind, t.key, t.fingerprint, t.key_id, $2::timestamptz
+  from unnest($3::uuid[], $4::smallint[], $5::bytea[], $6::bytea[], $7::int[])
+    as t(connection_id, kind, key, fingerprint, key_id)
  order by t.connection_id, t.kind, t.key
     on conflict (bucket, connection_id, kind, key) do nothing
 returning connection_id, kind, key;

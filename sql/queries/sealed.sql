@@ -33,3 +33,13 @@ select count(*) from participant p where p.bucket = $1::smallint and p.epoch_id 
 -- $1 bucket $2 key id. Waiting texts, and answers kept for callers who ask again
 select (select count(*) from outbox o where o.bucket = $1::smallint and o.transit_id = $2::int)
      + (select count(*) from idempotency i where i.bucket = $1::smallint and i.transit_id = $2::int);
+
+-- name: people_left
+-- $1 bucket $2 key id. Answers and closed sessions' people are not worth a key: the first go within a day, the second nobody looks for
+select (select count(*) from person p where p.bucket = $1::smallint and p.key_id = $2::int)
+     + (select count(*) from suppression s where s.bucket = $1::smallint and s.key_id = $2::int)
+     + (select count(*) from fanout f where f.bucket = $1::smallint and f.key_id = $2::int);
+
+-- name: imprints_left
+-- $1 bucket $2 key id. Requests go within a day
+select count(*) from inbox_key k where k.bucket = $1::smallint and k.key_id = $2::int;

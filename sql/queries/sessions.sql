@@ -171,9 +171,9 @@ update participant set party_index = null
 
 -- name: needless_people
 -- $1 bucket $2 a day ago $3 limit. People whom no binding, no waiting text and no opt-out needs any more. A START is kept
--- for a day, because an older STOP that is still on its way must lose against it
+-- for a day, because an older STOP that is still on its way must lose against it. Those known under a newer key need no row
 select p.party_index from person p
- where p.bucket = $1::smallint and not p.opted_out and p.changed_at <= $2::timestamptz
+ where p.bucket = $1::smallint and (p.superseded or (not p.opted_out and p.changed_at <= $2::timestamptz))
    and not exists (select 1 from binding b where b.bucket = $1::smallint and b.party_index = p.party_index)
    and not exists (select 1 from outbox o where o.bucket = $1::smallint and o.party_index = p.party_index)
  limit $3;
@@ -186,7 +186,8 @@ select party_index from person
 -- name: forget_people
 -- $1 bucket $2 a day ago | $3 party indexes, locked. Its own snapshot: sees what the lock waited for
 delete from person p
- where p.bucket = $1::smallint and p.party_index = any ($3::bytea[]) and not p.opted_out and p.changed_at <= $2::timestamptz
+ where p.bucket = $1::smallint and p.party_index = any ($3::bytea[])
+   and (p.superseded or (not p.opted_out and p.changed_at <= $2::timestamptz))
    and not exists (select 1 from binding b where b.bucket = $1::smallint and b.party_index = p.party_index)
    and not exists (select 1 from outbox o where o.bucket = $1::smallint and o.party_index = p.party_index)
 returning p.party_index;

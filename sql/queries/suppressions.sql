@@ -26,15 +26,15 @@ with p as (
 select party_index from p;
 
 -- name: unsent_to
--- $1 bucket $2 party index. After change_person, its own snapshot: what must not leave any more
+-- $1 bucket $2 a person's party indexes. After change_person, its own snapshot: what must not leave any more
 select m.id, m.state, exists (select 1 from attempt a
                 where a.bucket = $1::smallint and a.message_id = m.id and a.outcome = 'ambiguous') as may_have_left
   from message m
  where m.bucket = $1::smallint and m.state in ('queued', 'parked') and m.kind <> 'stop_reply'
    and (m.to_participant = any (array(select p.id from participant p
-                                       where p.bucket = $1::smallint and p.party_index = $2::bytea))
+                                       where p.bucket = $1::smallint and p.party_index = any ($2::bytea[])))
         or m.id = any (array(select o.message_id from outbox o
-                              where o.bucket = $1::smallint and o.party_index = $2::bytea and o.kind = 'notice')))
+                              where o.bucket = $1::smallint and o.party_index = any ($2::bytea[]) and o.kind = 'notice')))
  order by m.id for no key update;
 
 -- name: stop
@@ -55,19 +55,19 @@ with m as (
 select id from m;
 
 -- name: begin_fanout
--- $1 bucket $2 id $3 account $4 party index $5 key id $6 opted out $7 arrived
-insert into fanout (bucket, id, account_id, party_index, key_id, opted_out, arrived_at)
-values ($1::smallint, $2::uuid, $3::uuid, $4::bytea, $5::int, $6::boolean, $7::timestamptz)
+-- $1 bucket $2 id $3 account $4 party index $5 key id $6 opted out $7 arrived | $8 the person's other indexes $9 their key ids
+insert into fanout (bucket, id, account_id, party_index, key_id, opted_out, arrived_at, other_indexes, other_key_ids)
+values ($1::smallint, $2::uuid, $3::uuid, $4::bytea, $5::int, $6::boolean, $7::timestamptz, $8::bytea[], $9::int[])
     on conflict (bucket, id) do nothing;
 
 -- name: standing_fanout
--- $1 bucket $2 party index. A STOP or START of this person that has not reached every pool
-select id, account_id, party_index, key_id, opted_out, arrived_at from fanout
- where bucket = $1::smallint and party_index = $2::bytea order by arrived_at;
+-- $1 bucket $2 a person's party indexes. A STOP or START of this person that has not reached every pool
+select id, account_id, party_index, key_id, opted_out, arrived_at, other_indexes, other_key_ids from fanout
+ where bucket = $1::smallint and party_index = any ($2::bytea[]) order by arrived_at;
 
 -- name: old_fanouts
 -- $1 bucket $2 begun before $3 limit. What a crash left
-select id, account_id, party_index, key_id, opted_out, arrived_at from fanout
+select id, account_id, party_index, key_id, opted_out, arrived_at, other_indexes, other_key_ids from fanout
  where bucket = $1::smallint and arrived_at < $2::timestamptz order by arrived_at limit $3;
 
 -- name: end_fanout

@@ -70,8 +70,8 @@ def test_a_process_needs_what_is_in_use_and_what_only_waits_for_it() -> None:
 @pytest.mark.parametrize(
     ("since", "goes"),
     [
-        (NOW - keys.SETTLED_AFTER, [1]),
-        (NOW - keys.SETTLED_AFTER + timedelta(seconds=1), []),
+        (NOW - keys.KEPT_FOR[Purpose.TRANSIT], [1]),
+        (NOW - keys.KEPT_FOR[Purpose.TRANSIT] + timedelta(seconds=1), []),
         (None, []),  # as old as the installation: nothing came before it
     ],
 )
@@ -85,6 +85,6 @@ def test_keys_that_may_go_are_named_oldest_first_and_once() -> None:
     assert [name.id for name in keys.retired(published, NOW)] == [2, 3]
 
 
-@pytest.mark.parametrize("purpose", [p for p in Purpose if p not in keys.SEALS_FOR])
-def test_a_key_without_a_term_never_goes_by_itself(purpose: Purpose) -> None:
+@pytest.mark.parametrize("purpose", [p for p in Purpose if p not in keys.KEPT_FOR])
+def test_a_key_that_takes_no_turns_never_goes(purpose: Purpose) -> None:
     assert keys.retired([key(1, purpose=purpose), key(2, purpose=purpose, since=NOW - WEEK)], NOW) == []

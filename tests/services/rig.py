@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from relay.core.arrival import ArrivedText
+from relay.core.arrival import ArrivedText, Imprint
 from relay.core.ids import Seed
 from relay.core.model import Reason, State
 from relay.core.phone import Phone, parse_number
@@ -180,8 +180,11 @@ class Talk:
             media=0,
             keyword=None,
             from_own_number=False,
-            key=indexes.fingerprint("test id", (sid or new_sid()).encode()),
-            fingerprint=indexes.fingerprint("test body", text.encode()),
+            imprint=Imprint(
+                indexes.fingerprint("test id", (sid or new_sid()).encode()),
+                indexes.fingerprint("test body", text.encode()),
+                key_id=1,
+            ),
         )
 
 

@@ -18,7 +18,7 @@ from relay.storage import inbox
 from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Configuration, Connection
 from relay.storage.database import Database
-from relay.storage.inbox import InboxKey, InboxKind
+from relay.storage.inbox import InboxKey
 from relay.vault.vault import Vault
 
 __all__ = ["Inbound", "Taken"]
@@ -57,10 +57,9 @@ class Inbound:
         """Was this text recorded while its number belonged to another pool, or to none? Nearly no number ever did."""
         directory = await self.configuration.current()
         former = directory.former_buckets.get((arrived.account_id, number), frozenset())
-        key = InboxKey(arrived.connection_id, InboxKind.TEXT, arrived.key, arrived.fingerprint)
         for bucket in sorted(former - {arrived.bucket}):
             async with self.database.transaction() as tx:
-                if await inbox.is_known(tx, bucket, key):
+                if await inbox.is_known(tx, bucket, InboxKey.of(arrived)):
                     return True
         return False
 
@@ -90,7 +89,11 @@ class Inbound:
             number = directory.number_by_e164.get((connection.account_id, text.number))
         account = directory.accounts[connection.account_id]
         indexes = self.vault.indexes
-        content = (text.sender or "", text.number, text.text, str(text.media))
+        content = [part.encode() for part in (text.sender or "", text.number, text.text, str(text.media))]
+        provider_id = (connection.id.bytes, text.provider_id.encode())
+        imprint, *others = indexes.imprints(
+            lambda hashed: (hashed("inbound id", *provider_id), hashed("inbound text", *content))
+        )
         return ArrivedText(
             account_id=account.id,
             connection_id=connection.id,
@@ -102,6 +105,6 @@ class Inbound:
             media=text.media,
             keyword=text.keyword or keyword(text.text),
             from_own_number=text.sender in directory.own_numbers,
-            key=indexes.fingerprint("inbound id", connection.id.bytes, text.provider_id.encode()),
-            fingerprint=indexes.fingerprint("inbound text", *(part.encode() for part in content)),
+            imprint=imprint,
+            other_imprints=tuple(others),
         )

@@ -21,10 +21,10 @@ from relay.core.notices import Phrase, say
 from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route
 from relay.core.segments import segments
 from relay.services.inbound.departures import Departures
-from relay.storage import inbox, messages
+from relay.storage import inbox, messages, people
 from relay.storage.configuration import Account, Directory
 from relay.storage.database import Transaction
-from relay.storage.inbox import InboxKey, InboxKind, LockedSession, SeatedPerson
+from relay.storage.inbox import InboxKey, LockedSession, SeatedPerson
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
 
@@ -61,8 +61,8 @@ class Batch:
     async def take(self, texts: Sequence[ArrivedText]) -> tuple[list[Taken], bool]:
         """Returns what became of each text, and whether anything waits to be sent."""
         self._departures.begin()
-        keys = [InboxKey(t.connection_id, InboxKind.TEXT, t.key, t.fingerprint) for t in texts]
-        recorded = await inbox.record(self._tx, self._bucket, keys)
+        await people.recognise(self._tx, self._bucket, [text.party for text in texts if text.party])
+        recorded = await inbox.record(self._tx, self._bucket, [InboxKey.of(text) for text in texts])
         unseen = set(recorded.new)
         results: list[Taken] = []
         fresh: list[ArrivedText] = []
@@ -250,6 +250,6 @@ def _words(account: Account, notice: Notice) -> str:
 
 def _alarm_about_altered(texts: Sequence[ArrivedText], altered: frozenset[tuple[bytes, bytes]]) -> None:
     for text in texts:
-        if (text.key, text.fingerprint) in altered:
+        if (text.key, text.imprint.fingerprint) in altered:
             metrics.alarms.labels("altered_duplicate").inc()
             logs.note("altered_duplicate", level="warning", connection=public(IdKind.CONNECTION, text.connection_id))
