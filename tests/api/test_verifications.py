@@ -7,24 +7,13 @@ import re
 import httpx
 import pytest
 
-from relay.core.ids import IdKind, bucket_of, parse
+from relay.core.ids import IdKind, parse
 from tests.api.answers import problem_in, told
+from tests.api.codes import read_code, token_of
 from tests.api.rig import ALICE, BOB, CAROL, Api, Log, opening
 from tests.services.verifying import another
 
 ASKED = {"phone": ALICE, "purpose": "session"}
-
-
-async def read_code(api: Api, verification: str, e164: str = ALICE) -> str:
-    """The newest code that arrived on a phone."""
-    await api.rig.send_all(bucket_of(parse(IdKind.VERIFICATION, verification)))
-    return next(sent.text for sent in reversed(api.rig.carrier.sent) if sent.to == e164)[:6]
-
-
-async def token_of(api: Api, e164: str, **more: object) -> str:
-    made = await api.made("/v1/verifications", {**ASKED, "phone": e164, **more})
-    code = await read_code(api, made["id"], e164)
-    return str((await api.made(f"/v1/verifications/{made['id']}/check", {"code": code}))["token"])
 
 
 async def said(api: Api, verification: str, code: str, **headers: str) -> httpx.Response:
@@ -34,7 +23,7 @@ async def said(api: Api, verification: str, code: str, **headers: str) -> httpx.
 async def test_a_phone_is_proved_when_its_code_is_said(api: Api) -> None:
     started = await api.ask("POST", "/v1/verifications", ASKED)
     made = started.json()
-    code = await read_code(api, made["id"])
+    code = await read_code(api, made["id"], ALICE)
     wrong, right = await said(api, made["id"], another(code)), await said(api, made["id"], code)
 
     assert started.status_code == 202
@@ -70,7 +59,7 @@ async def test_a_pool_that_requires_proofs_takes_whoever_has_them(api: Api) -> N
 async def test_the_same_answer_comes_when_a_request_is_repeated_under_its_key(api: Api) -> None:
     starts = [await api.ask("POST", "/v1/verifications", ASKED, idempotency_key="once") for _ in range(5)]
     made = starts[0].json()
-    code = await read_code(api, made["id"])
+    code = await read_code(api, made["id"], ALICE)
     checks = [await said(api, made["id"], code, idempotency_key="twice") for _ in range(3)]
 
     assert {answer.text for answer in starts} == {starts[0].text}
@@ -138,7 +127,7 @@ async def test_a_code_that_is_not_six_digits_is_refused_and_not_counted(api: Api
 
 async def test_nothing_of_a_code_or_token_is_written_to_the_log(api: Api, log: Log) -> None:
     made = await api.made("/v1/verifications", ASKED)
-    code = await read_code(api, made["id"])
+    code = await read_code(api, made["id"], ALICE)
     token = (await said(api, made["id"], code)).json()["token"]
     text = log.text
 

@@ -28,7 +28,7 @@ def test_a_pool_is_shown_with_its_numbers_when_some_were_added(relay: Command, s
     assert default["account"] == "shop"
     assert shown["numbers"] == {"US": {"ready": 2}, "SE": {"reserved": 1}}
     assert (shown["headroom"], shown["open_sessions"]) == (2, 0)
-    assert "numbers in SE   1 reserved\n" in by_id.stdout
+    assert "numbers in SE     1 reserved\n" in by_id.stdout
 
 
 def test_a_pool_requires_proofs_when_it_is_told_to(relay: Command, shop: Shop) -> None:
