@@ -14,7 +14,7 @@ from relay.vault.codes import CodeDigest, Codes
 from relay.vault.keyring import Keyring
 from tests.services.people import numbers, phone
 from tests.services.rig import Rig
-from tests.services.verifying import code_of, start
+from tests.services.verifying import check, code_of, start
 
 AT_ONCE, ROUNDS = 200, 100
 
@@ -58,3 +58,13 @@ async def test_five_guesses_are_compared_when_two_hundred_come_at_once(rig: Rig)
         assert len(approved) == (code in compared)
         assert row["status"] == (VerificationStatus.APPROVED if approved else VerificationStatus.FAILED)
         assert answers.count(Checked(VerificationStatus.PENDING)) == row["checks"] - 1
+
+
+async def test_nothing_is_compared_when_five_were_counted_and_none_of_them_ended_it(rig: Rig) -> None:
+    """A row that the code does not leave behind: the count alone keeps the sixth from being compared."""
+    pool = await rig.pool("default", numbers(1))
+    started = await start(rig, pool, phone(0))
+    code = await code_of(rig, pool, phone(0))
+    await rig.rows("update verification set checks = 5 returning id")
+
+    assert await check(rig, started.id, code) == Checked(VerificationStatus.FAILED)

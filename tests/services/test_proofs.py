@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
 from relay.core.errors import Conflict, InvalidInput
 from relay.core.ids import Seed
 from relay.core.phone import Phone
+from relay.core.verification import Proof
 from relay.services.sessions import PersonWanted, SessionView, SessionWanted
+from relay.storage import verifications
 from relay.storage.configuration import Pool
-from tests.services.people import ALICE, BOB, CAROL, numbers
+from tests.services.people import ALICE, BOB, CAROL, numbers, phone
 from tests.services.rig import Rig
-from tests.services.verifying import PRIVACY, proof
+from tests.services.verifying import PRIVACY, SESSION, proof
 
 INVALID = "verification_token_invalid"
 FIELDS = ("participants.0.verification_token", "participants.1.verification_token")
@@ -155,18 +158,43 @@ async def test_a_token_is_not_spent_when_no_session_came_of_it(rig: Rig) -> None
 async def test_one_session_opens_when_thirty_two_bring_the_same_tokens(rig: Rig) -> None:
     """In both orders of the two people, so that whoever locks one token first meets whoever locked the other."""
     pool = await strict_pool(rig, "default", AT_ONCE + 1)
-    one, other = await both(rig, pool)
-    there, back = wanted(pool, one, other), wanted(pool, other, one, people=(BOB, ALICE))
-    results = await asyncio.gather(
-        *(opened(rig, there if n % 2 else back) for n in range(AT_ONCE)), return_exceptions=True
-    )
+    await asyncio.gather(*(rig.value("select pg_sleep(0.3)") for _ in range(AT_ONCE)))  # as many open connections
+    for n in range(10):
+        one, other = phone(2 * n), phone(2 * n + 1)
+        tokens = await proof(rig, pool, one), await proof(rig, pool, other)
+        there = wanted(pool, *tokens, people=(one, other))
+        back = wanted(pool, *reversed(tokens), people=(other, one))
+        seeds = [await rig.seed() for _ in range(AT_ONCE)]
+        results = await asyncio.gather(
+            *(opened(rig, (there, back)[i % 2], seed=seed) for i, seed in enumerate(seeds)), return_exceptions=True
+        )
 
-    views = [result for result in results if isinstance(result, SessionView)]
-    refused = [result for result in results if isinstance(result, InvalidInput)]
-    assert (len(views), len(refused)) == (1, AT_ONCE - 1), results
-    assert {result.code for result in refused} == {INVALID}
-    assert await rig.value("select count(*) from session") == 1
-    assert await rig.rows("select used_by from verification") == [{"used_by": views[0].session.id}] * 2
+        views = [result for result in results if isinstance(result, SessionView)]
+        refused = [result for result in results if isinstance(result, InvalidInput)]
+        assert (len(views), len(refused)) == (1, AT_ONCE - 1), results
+        assert {result.code for result in refused} == {INVALID}
+        used = await rig.value("select count(*) from verification where used_by = $1", views[0].session.id)
+        assert (used, await rig.value("select count(*) from session")) == (2, n + 1)
+
+
+async def test_the_second_waits_and_gets_nothing_when_two_take_a_proof_at_once(rig: Rig, pool: Pool) -> None:
+    await proof(rig, pool, ALICE)
+    (row,) = await rig.rows("select id, party_index from verification")
+    proofs = [Proof(UUID(str(row["id"])), bytes(row["party_index"]))]  # type: ignore[call-overload]  # it is bytes
+    first_has_it = asyncio.Event()
+
+    async def take(n: int) -> list[UUID]:
+        async with rig.relay.database.transaction() as tx:
+            taken = await verifications.use(tx, pool.bucket, rig.account.id, SESSION, proofs, used_by=UUID(int=n))
+            first_has_it.set()
+            await asyncio.sleep(0.3)
+            return taken
+
+    first = asyncio.create_task(take(1))
+    await first_has_it.wait()
+
+    assert await take(2) == []
+    assert await first == [row["id"]]
 
 
 async def test_one_session_opens_when_one_token_is_brought_to_many_others(rig: Rig) -> None:
