@@ -36,6 +36,7 @@ from relay.services.rotation import Rotation
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
 from relay.services.texts import Texts
+from relay.services.verifications import Verifications
 from relay.settings import Settings
 from relay.storage import database, migrate, upkeep
 from relay.storage import keyring as published
@@ -72,6 +73,7 @@ class Relay:
     pools: Pools
     sessions: Sessions
     texts: Texts
+    verifications: Verifications
     inbound: Inbound
     optouts: OptOuts
     receipts: Receipts
@@ -131,6 +133,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         pools=Pools(db, config),
         sessions=Sessions(db, config, vault),
         texts=Texts(db, vault, queued),
+        verifications=Verifications(db, config, vault, queued),
         inbound=Inbound(db, config, vault, optouts.take, queued),
         optouts=optouts,
         receipts=Receipts(db),
@@ -229,6 +232,7 @@ def _steps(relay: Relay) -> list[Step]:
         Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
         Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
+        Step("end_verifications", rarely, lambda lease: relay.verifications.end_old(lease.bucket)),
         Step("forget_people", 60 * rarely, lambda lease: relay.expiry.forget_people(lease.bucket)),
     ]
 

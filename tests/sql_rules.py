@@ -73,13 +73,16 @@ _TOLD = {
     ("participant", "status"),
     ("number_state", "state"),
     ("pool", "status"),
+    ("verification", "status"),
 }
 
 
 def _told(statement: Statement) -> Iterator[str]:
     changes = sorted(f"{table}.{column}" for table, column in {*columns_set(statement)} & _TOLD)
     changes += [
-        f"a new {table}" for table in ("message", "session") if re.search(rf"\binsert into {table}\b", statement.bare)
+        f"a new {table}"
+        for table in ("message", "session", "verification")
+        if re.search(rf"\binsert into {table}\b", statement.bare)
     ]
     if changes and not re.search(r"\binsert into event\b", statement.bare):
         yield f"{', '.join(changes)} without an event"
@@ -126,6 +129,8 @@ QUERY_RULES = (
             "insert into number_state as n (bucket, state) values ($1, $2) on conflict (bucket) do update set state = $2",
             "update participant set label = '', status = 'closed' where bucket = $1 -- insert into event",
             "update pool set status = 'ready' where id = $1",
+            "update verification v set digest = null, status = 'failed' where v.bucket = $1",
+            "insert into verification (bucket, id) values ($1, $2)",
         ],
         [
             "with m as (update message set state = 'x' where bucket = $1 returning id) insert into event (bucket) select $1",

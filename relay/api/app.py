@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from relay import logs, metrics
-from relay.api import account, messages, numbers, operations, problems, sessions
+from relay.api import account, messages, numbers, operations, problems, sessions, verifications
 from relay.api.call import Call, Endpoint, Reply, Services
 from relay.api.limits import Limits
 from relay.api.reading import read_body, require_json
@@ -45,6 +45,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *messages.ENDPOINTS,
     *account.ENDPOINTS,
     *numbers.ENDPOINTS,
+    *verifications.ENDPOINTS,
 )
 
 # With a letter in it: one of digits alone may be a phone, and the log would keep it.

@@ -22,6 +22,7 @@ from relay.services.receipts import Receipts
 from relay.services.rotation import Rotation
 from relay.services.sessions import Sessions
 from relay.services.texts import Texts
+from relay.services.verifications import Verifications
 from relay.storage.configuration import Account, Configuration
 from relay.storage.database import Database
 from relay.vault.vault import Vault
@@ -62,6 +63,8 @@ class Services(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def texts(self) -> Texts: ...
+    @property
+    def verifications(self) -> Verifications: ...
 
 
 @dataclass(frozen=True, slots=True)

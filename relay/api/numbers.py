@@ -6,7 +6,7 @@ from typing import Any
 
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
-from relay.api.schemas import NumberBody, NumberChangeBody, PoolBody, written
+from relay.api.schemas import NumberBody, NumberChangeBody, PoolBody, PoolChangeBody, written
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
@@ -58,7 +58,8 @@ async def remove_number(call: Call) -> Reply:
 
 
 async def add_pool(call: Call) -> Reply:
-    pool = await call.services.pools.add(call.account, call.read(PoolBody).name, call.seed)
+    body = call.read(PoolBody)
+    pool = await call.services.pools.add(call.account, body.name, call.seed, require_verified=body.require_verified)
     return Reply(pool_json(pool), 201)
 
 
@@ -71,8 +72,11 @@ async def read_pool(call: Call) -> Reply:
     return Reply(report_json(await call.services.pools.report(call.account, call.path["id"])))
 
 
-async def rename_pool(call: Call) -> Reply:
-    pool = await call.services.pools.rename(call.account, call.path["id"], call.read(PoolBody).name)
+async def change_pool(call: Call) -> Reply:
+    body = call.read(PoolChangeBody)
+    pool = await call.services.pools.change(
+        call.account, call.path["id"], name=body.name, require_verified=body.require_verified
+    )
     return Reply(pool_json(pool))
 
 
@@ -102,6 +106,7 @@ def pool_json(p: Pool) -> dict[str, Any]:
         "id": public(IdKind.POOL, p.id),
         "name": p.name,
         "status": "ready" if p.ready else "preparing",
+        "require_verified": p.require_verified,
         "created_at": written(p.created_at),
     }
 
@@ -128,6 +133,6 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/pools", _N, add_pool, "Make a pool", PoolBody),
     Endpoint("GET", "/v1/pools", _N, list_pools, "Pools, newest first"),
     Endpoint("GET", "/v1/pools/{id}", _N, read_pool, "How full a pool is"),
-    Endpoint("PATCH", "/v1/pools/{id}", _N, rename_pool, "Rename a pool", PoolBody),
+    Endpoint("PATCH", "/v1/pools/{id}", _N, change_pool, "Rename a pool, require proofs", PoolChangeBody),
     Endpoint("DELETE", "/v1/pools/{id}", _N, remove_pool, "Remove an empty pool"),
 )

@@ -66,6 +66,7 @@ class Body(BaseModel):
 class ParticipantBody(Body):
     phone: Phone
     label: Label = ""
+    verification_token: Annotated[str, Field(max_length=64)] | None = None
 
 
 class SessionBody(Body):
@@ -129,6 +130,22 @@ class NumberChangeBody(Body):
 
 class PoolBody(Body):
     name: Name
+    require_verified: bool = False
+
+
+class PoolChangeBody(Body):
+    name: Name | None = None
+    require_verified: bool | None = None
+
+
+class VerificationBody(Body):
+    phone: Phone
+    purpose: Literal["session", "privacy"]
+    pool: Name = "default"
+
+
+class CheckBody(Body):
+    code: Annotated[str, Field(pattern="^[0-9]{6}$", description="six digits")]
 
 
 def written(at: datetime | None) -> str | None:

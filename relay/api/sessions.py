@@ -86,7 +86,8 @@ async def _wanted(call: Call) -> SessionWanted:
     except NotFound:
         raise InvalidInput(Problem("pool", "unknown_pool", "must be the name or id of a pool")) from None
     one, other = (
-        PersonWanted(Phone.parse(p.phone, f"participants.{i}.phone"), p.label) for i, p in enumerate(body.participants)
+        PersonWanted(Phone.parse(p.phone, f"participants.{i}.phone"), p.label, p.verification_token)
+        for i, p in enumerate(body.participants)
     )
     return SessionWanted(
         pool=pool,

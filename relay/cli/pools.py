@@ -17,7 +17,7 @@ from relay.wiring import Relay
 
 app = typer.Typer(help="Pools of numbers.", no_args_is_help=True)
 
-_COLUMNS = ("id", "account", "name", "status", "created_at")
+_COLUMNS = ("id", "account", "name", "status", "require_verified", "created_at")
 
 
 @app.command("add")
@@ -28,6 +28,27 @@ def add(account: OfAccount, pool: Annotated[str, typer.Argument(metavar="NAME", 
         made = await relay.pools.add(await relay.accounts.by_name(account), pool, await new_seed(relay))
         typer.echo(public(IdKind.POOL, made.id))
         say(f"made the pool {pool}; it is empty until `relay numbers add`")
+
+    administer(work)
+
+
+@app.command("set")
+def change(
+    account: OfAccount,
+    pool: Annotated[str, typer.Argument(metavar="NAME_OR_ID")],
+    require_verified: Annotated[
+        bool, typer.Option(help="Must people have proved their phone by a code to be in a session?")
+    ],
+) -> None:
+    """Say whether sessions in a pool take people without a proof."""
+
+    async def work(relay: Relay) -> None:
+        owner = await relay.accounts.by_name(account)
+        try:
+            changed = await relay.pools.change(owner, pool, require_verified=require_verified)
+        except NotFound:
+            raise NotFound(f"{account} has no such pool: see `relay pools list`") from None
+        say(f"{changed.name} takes {'people who proved their phone' if changed.require_verified else 'everybody'}")
 
     administer(work)
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from relay.core.errors import Conflict
 from relay.core.model import GeoMatch, NumberState
 
 
@@ -115,3 +116,10 @@ def _distance(number: PoolNumber, wish: Wish) -> int:
 def _free_at(held: Sequence[Held], ids: Set[UUID]) -> datetime | None:
     """The end of the first cool-down, if one of these numbers is cooling."""
     return min((b.until for b in held if b.until is not None and b.number_id in ids), default=None)
+
+
+def no_number(why: Unassigned, now: datetime) -> Conflict:
+    """What a caller is told for whom there is no number, and when it is worth asking again."""
+    wait = max(1, int((why.free_at - now).total_seconds()) + 1) if why.free_at else None
+    message = f"no number can be given to a participant: {why.reason}"
+    return Conflict(message, code="no_number_available", reason=why.reason, retry_after=wait)

@@ -126,8 +126,8 @@ class TooMany(CallerMistake):
 
     code = "rate_limited"
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__()
+    def __init__(self, retry_after: int, message: str | None = None) -> None:
+        super().__init__(message)
         self.retry_after = retry_after
 
 

@@ -41,6 +41,7 @@ class IdKind(StrEnum):
     POOL = "pool"
     REQUEST = "req"
     SESSION = "ses"
+    VERIFICATION = "ver"
 
 
 def make_id(bucket: int, at: datetime, entropy: bytes) -> UUID:

@@ -88,6 +88,21 @@ class NumberState(StrEnum):
     UNREGISTERED = "unregistered"
 
 
+class VerificationPurpose(StrEnum):
+    """What a person proves their phone for. A proof for one thing is none for another."""
+
+    SESSION = "session"  #: to be in a session of a pool that requires it
+    PRIVACY = "privacy"  #: to ask for what is known about them
+
+
+class VerificationStatus(StrEnum):
+    """Where a verification is. The last two are ends."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    FAILED = "failed"  #: no code can be right any more: another one has to be sent
+
+
 class Scope(StrEnum):
     """What an API key may do."""
 

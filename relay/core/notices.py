@@ -14,7 +14,8 @@ DEFAULT_LANGUAGE = "en"
 
 
 class Phrase(StrEnum):
-    """Everything that Relay can say: the notices, the one confirmation after STOP, and the sentence a caller hears."""
+    """What Relay says in words that an account may change: the notices, the one confirmation after STOP, and the sentence
+    a caller hears."""
 
     ENDED = Notice.ENDED
     UNDELIVERABLE = Notice.UNDELIVERABLE
@@ -69,6 +70,21 @@ _PHRASES: Mapping[str, Mapping[Phrase, str]] = {
 
 LANGUAGES = frozenset(_PHRASES)
 
+#: The text that carries a code, with and without a programme to name. It says nothing else, and no account words it anew.
+_CODES: Mapping[str, tuple[str, str]] = {
+    "en": (
+        "{code} is your code for {programme}. It is valid for 5 minutes.",
+        "{code} is your code. It is valid for 5 minutes.",
+    ),
+    "de": ("{code} ist Ihr Code für {programme}. Er gilt 5 Minuten.", "{code} ist Ihr Code. Er gilt 5 Minuten."),
+    "es": ("{code} es tu código para {programme}. Vale 5 minutos.", "{code} es tu código. Vale 5 minutos."),
+    "fr": (
+        "{code} est votre code pour {programme}. Il est valable 5 minutes.",
+        "{code} est votre code. Il est valable 5 minutes.",
+    ),
+    "sv": ("{code} är din kod för {programme}. Den gäller i 5 minuter.", "{code} är din kod. Den gäller i 5 minuter."),
+}
+
 
 def say(phrase: Phrase, *, language: str, own_words: Mapping[str, str], programme: str = "", contact: str = "") -> str:
     """The words for a phrase: the account's own, else those of its language."""
@@ -76,3 +92,9 @@ def say(phrase: Phrase, *, language: str, own_words: Mapping[str, str], programm
     named = f"{programme}: " if programme else ""
     reach = f"{contact}. " if contact else ""
     return words.replace("{programme}", named).replace("{contact}", reach).strip()
+
+
+def say_code(code: str, *, language: str, programme: str = "") -> str:
+    """The text that carries a code."""
+    named, nameless = _CODES.get(language, _CODES[DEFAULT_LANGUAGE])
+    return (named if programme else nameless).replace("{code}", code).replace("{programme}", programme)

@@ -31,10 +31,12 @@ class Pools:
     database: Database
     configuration: Configuration
 
-    async def add(self, account: Account, name: str, seed: Seed) -> Pool:
+    async def add(self, account: Account, name: str, seed: Seed, *, require_verified: bool = False) -> Pool:
         """Make a pool and prepare it; the same seed again gives the same pool. Raises Conflict ``pool_name_taken``."""
         pool_id = seed.id_in(ids.fixed_bucket(seed.entropy))
-        await self.database.run(lambda tx: accounts.add_pool(tx, pool_id, account.id, name))
+        await self.database.run(
+            lambda tx: accounts.add_pool(tx, pool_id, account.id, name, require_verified=require_verified)
+        )
         await self.prepare(account, pool_id)
         return (await self.configuration.refreshed()).pools[pool_id]
 
@@ -91,11 +93,15 @@ class Pools:
         ready = sum(count["ready"] for count in counts.values())
         return PoolReport(pool, counts, used.open_sessions, used.busiest_person, max(0, ready - used.busiest_person))
 
-    async def rename(self, account: Account, id_or_name: str, name: str) -> Pool:
-        """Raises NotFound, Conflict ``pool_name_taken``."""
+    async def change(
+        self, account: Account, id_or_name: str, *, name: str | None = None, require_verified: bool | None = None
+    ) -> Pool:
+        """Change what is given; None = leave it. Raises NotFound, Conflict ``pool_name_taken``."""
         pool = await self.find(account, id_or_name)
-        await self.database.run(lambda tx: accounts.rename_pool(tx, pool.id, account.id, name))
-        return await self.find(account, name)
+        await self.database.run(
+            lambda tx: accounts.change_pool(tx, pool.id, account.id, name=name, require_verified=require_verified)
+        )
+        return await self.find(account, ids.public(IdKind.POOL, pool.id))
 
     async def remove(self, account: Account, id_or_name: str) -> None:
         """Raises NotFound, Conflict ``pool_in_use``."""

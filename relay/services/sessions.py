@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,14 +14,16 @@ from uuid import UUID
 from relay import metrics
 from relay.core import lifetime
 from relay.core.arrival import Party
-from relay.core.assignment import PoolNumber, Unassigned, Wish, choose
+from relay.core.assignment import PoolNumber, Unassigned, Wish, choose, no_number
 from relay.core.closing import closing
-from relay.core.errors import Conflict, InvalidInput, NotFound, Problem
+from relay.core.destination import refuse_destination
+from relay.core.errors import Conflict, InvalidInput, NotFound, Problem, Tampered
 from relay.core.ids import Seed, bucket_of
 from relay.core.lifetime import Lifetime
-from relay.core.model import CloseReason, GeoMatch, NumberState
+from relay.core.model import CloseReason, GeoMatch, NumberState, VerificationPurpose
 from relay.core.phone import Phone
-from relay.storage import numbers, people, sessions
+from relay.core.verification import Claim, Proof, bad_token, refuse_unproved
+from relay.storage import numbers, people, sessions, verifications
 from relay.storage.configuration import Account, Configuration, Directory, Pool
 from relay.storage.database import Database, Transaction
 from relay.storage.sessions import NewParticipant, NewSession, SessionFilter, StoredParticipant, StoredSession
@@ -35,6 +38,7 @@ class PersonWanted:
 
     phone: Phone
     label: str = ""
+    token: str | None = field(default=None, repr=False)  #: proves the phone, where the pool requires it
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +105,9 @@ class Sessions:
     async def open(self, account: Account, wanted: SessionWanted, seed: Seed) -> SessionView:
         """Open a session; the same seed again gives the same session.
 
-        Raises InvalidInput for the same person twice, our own number, a country that is not allowed and a lifetime out of
-        bounds; Conflict ``participant_opted_out``, ``unique_name_taken``, ``pool_preparing`` and ``no_number_available``.
+        Raises InvalidInput for the same person twice, our own number, a country that is not allowed, a lifetime out of
+        bounds and a proof that is missing or not good; Conflict ``participant_opted_out``,
+        ``unique_name_taken``, ``pool_preparing`` and ``no_number_available``.
         """
         plan = await self._plan(account, wanted, seed)
         lost: set[tuple[UUID, bytes]] = set()
@@ -122,6 +127,7 @@ class Sessions:
         async with self.database.transaction() as tx:
             known = await sessions.opted_out(tx, wanted.pool.bucket, [i for p in plan.parties for i in p.indexes])
             _refuse_opted_out(known)
+            await self._refuse_unproved(tx, plan, use=False)
             chosen = await self._choose(tx, plan, frozenset())
         directory = await self.configuration.current()
         return [directory.numbers[number_id].e164 for number_id in chosen]
@@ -208,13 +214,12 @@ class Sessions:
         one, other = (self.vault.indexes.of(account.id, person.phone.e164) for person in wanted.people)
         bucket = wanted.pool.bucket
         async with self.database.single() as tx:
-            states = await numbers.states(tx, bucket)
-        rented = directory.numbers_by_pool.get(wanted.pool.id, ())
+            choosable = await numbers.choosable(tx, bucket, directory.numbers_by_pool.get(wanted.pool.id, ()))
         return _Plan(
             account=account,
             wanted=wanted,
             session_id=seed.id_in(bucket),
-            numbers=[PoolNumber(n.id, n.country, n.area_code, states.get(n.id, NumberState.DRAINING)) for n in rented],
+            numbers=choosable,
             parties=(one, other),
             pair_index=self.vault.indexes.pair(account.id, one, other),
             other_pairs=self.vault.indexes.other_pairs(account.id, one, other),
@@ -228,6 +233,7 @@ class Sessions:
         await people.recognise_pair(tx, bucket, plan.parties, plan.pair_index, plan.other_pairs)
         known = await sessions.meet(tx, bucket, [(p.index, p.key_id) for p in plan.parties])
         _refuse_opted_out(known)
+        await self._refuse_unproved(tx, plan, use=True)
         chosen = await self._choose(tx, plan, lost)
         states = await numbers.lock_states(tx, bucket, chosen)
         pairs = {(n, p.index) for n, p in zip(chosen, plan.parties, strict=True)}
@@ -253,6 +259,31 @@ class Sessions:
         if won is not None and won != pairs:
             raise _LostRace(pairs - won)
 
+    async def _refuse_unproved(self, tx: Transaction, plan: _Plan, *, use: bool) -> None:
+        """Take the proofs of the two people, or only look at them. Raises InvalidInput unless that is all right."""
+        pool, account, purpose = plan.wanted.pool, plan.account, VerificationPurpose.SESSION
+        proofs: dict[str, Proof | None] = {}
+        for i, (party, person) in enumerate(zip(plan.parties, plan.wanted.people, strict=True)):
+            where = f"participants.{i}.verification_token"
+            claims = [Claim(account.id, index, purpose) for index in party.indexes]
+            proofs[where] = self._proof(where, claims, person.token)
+        ours = [proof for proof in proofs.values() if proof is not None]
+        found: Sequence[UUID] = ()
+        if ours and use:
+            found = await verifications.use(tx, pool.bucket, account.id, purpose, ours, used_by=plan.session_id)
+        elif ours:
+            found = await verifications.good(tx, pool.bucket, account.id, purpose, ours)
+        refuse_unproved(proofs, found, required=pool.require_verified)
+
+    def _proof(self, where: str, claims: Sequence[Claim], token: str | None) -> Proof | None:
+        """What a token proves, if one was given. Raises InvalidInput for one that we signed for none of these claims."""
+        if token is None:
+            return None
+        for claim in claims:
+            with suppress(Tampered):
+                return Proof(self.vault.tokens.read_proof(token, claim), claim.party_index)
+        raise InvalidInput(bad_token(where), code="verification_token_invalid")
+
     def _expiry(self, tx: Transaction, plan: _Plan) -> datetime:
         default = timedelta(seconds=plan.account.default_expires_in)
         wanted = plan.wanted
@@ -273,7 +304,7 @@ class Sessions:
             )
             choice = choose(plan.numbers, [one for index in party.indexes for one in held[index]], wish)
             if isinstance(choice, Unassigned):
-                raise _no_number(choice, tx.now)
+                raise no_number(choice, tx.now)
             chosen.append(choice)
         return chosen
 
@@ -301,25 +332,14 @@ def _check_people(account: Account, wanted: SessionWanted, directory: Directory)
     ours = frozenset(n.country for n in directory.numbers.values() if n.account_id == account.id)
     allowed = frozenset(account.allowed_countries) or (ours if wanted.geo_match is GeoMatch.ANY else frozenset())
     for i, phone in enumerate((one, other)):
-        where = f"participants.{i}.phone"
         # Only the account's own: an answer about another account's numbers would be a way to find them out.
-        if (account.id, phone.e164) in directory.number_by_e164:
-            problem = Problem(where, "own_number", "this is one of our own numbers, not a person's phone")
-            raise InvalidInput(problem, code="own_number")
-        if allowed and phone.country not in allowed:
-            problem = Problem(where, "country_not_allowed", "the account does not allow this country")
-            raise InvalidInput(problem, code="country_not_allowed")
+        is_own = (account.id, phone.e164) in directory.number_by_e164
+        refuse_destination(phone, f"participants.{i}.phone", is_own_number=is_own, allowed=allowed)
 
 
 def _refuse_opted_out(known: Mapping[bytes, bool]) -> None:
     if any(known.values()):
         raise Conflict("a participant has opted out of texts from this account", code="participant_opted_out")
-
-
-def _no_number(why: Unassigned, now: datetime) -> Conflict:
-    wait = max(1, int((why.free_at - now).total_seconds()) + 1) if why.free_at else None
-    message = f"no number can be given to a participant: {why.reason}"
-    return Conflict(message, code="no_number_available", reason=why.reason, retry_after=wait)
 
 
 def _view(session: StoredSession, people: Sequence[StoredParticipant], directory: Directory) -> SessionView:

@@ -77,10 +77,12 @@ async def remove_connection(tx: Transaction, account_id: UUID, connection_id: UU
     return gone is not None
 
 
-async def add_pool(tx: Transaction, pool_id: UUID, account_id: UUID, name: str) -> None:
+async def add_pool(
+    tx: Transaction, pool_id: UUID, account_id: UUID, name: str, *, require_verified: bool = False
+) -> None:
     """Store a pool that is still preparing. Raises Conflict ``pool_name_taken``."""
     try:
-        await tx.execute(_SQL["add_pool"], pool_id, account_id, bucket_of(pool_id), name, tx.now)
+        await tx.execute(_SQL["add_pool"], pool_id, account_id, bucket_of(pool_id), name, tx.now, require_verified)
     except asyncpg.UniqueViolationError:
         raise Conflict("there is a pool of this name", code="pool_name_taken") from None
     await tx.execute(_SQL["bump"])
@@ -92,10 +94,12 @@ async def pool_ready(tx: Transaction, pool_id: UUID) -> None:
     await tx.execute(_SQL["bump"])
 
 
-async def rename_pool(tx: Transaction, pool_id: UUID, account_id: UUID, name: str) -> None:
-    """Raises Conflict ``pool_name_taken``."""
+async def change_pool(
+    tx: Transaction, pool_id: UUID, account_id: UUID, *, name: str | None, require_verified: bool | None
+) -> None:
+    """None = leave it. Raises Conflict ``pool_name_taken``."""
     try:
-        await tx.execute(_SQL["rename_pool"], pool_id, account_id, name)
+        await tx.execute(_SQL["change_pool"], pool_id, account_id, name, require_verified)
     except asyncpg.UniqueViolationError:
         raise Conflict("there is a pool of this name", code="pool_name_taken") from None
     await tx.execute(_SQL["bump"])

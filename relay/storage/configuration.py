@@ -65,6 +65,7 @@ class Pool:
     name: str
     ready: bool
     created_at: datetime
+    require_verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,8 @@ def account_from(row: Row) -> Account:
 
 
 def _pool(row: Row) -> Pool:
-    return Pool(row["id"], row["account_id"], row["bucket"], row["name"], row["status"] == "ready", row["created_at"])
+    values = dict(row)
+    return Pool(ready=values.pop("status") == "ready", **values)
 
 
 def _number(row: Row) -> Number:

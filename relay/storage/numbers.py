@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from relay.core.assignment import PoolNumber
 from relay.core.errors import Conflict
 from relay.core.model import NumberState
 from relay.core.phone import NumberFacts
@@ -80,6 +81,12 @@ async def remove(tx: Transaction, bucket: int, number: Number) -> bool:
 async def states(tx: Transaction, bucket: int) -> dict[UUID, NumberState]:
     """The state of every number of a bucket."""
     return {row["number_id"]: NumberState(row["state"]) for row in await tx.fetch(_SQL["states"], bucket)}
+
+
+async def choosable(tx: Transaction, bucket: int, rented: Sequence[Number]) -> list[PoolNumber]:
+    """A pool's numbers as they can be chosen from now."""
+    known = await states(tx, bucket)
+    return [PoolNumber(n.id, n.country, n.area_code, known.get(n.id, NumberState.DRAINING)) for n in rented]
 
 
 async def lock_states(tx: Transaction, bucket: int, number_ids: Sequence[UUID]) -> dict[UUID, NumberState]:

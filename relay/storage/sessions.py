@@ -64,6 +64,14 @@ async def meet(tx: Transaction, bucket: int, people: Sequence[tuple[bytes, int]]
     return known
 
 
+async def hold(tx: Transaction, bucket: int, party_index: bytes, key_id: int) -> None:
+    """Make sure that this person has a row, and let nobody else act on them until the transaction ends."""
+    while True:
+        await tx.execute(_SQL["open_1_people"], bucket, [party_index], [key_id])
+        if await tx.fetchval(_SQL["hold_person"], bucket, party_index) is not None:
+            return
+
+
 async def opted_out(tx: Transaction, bucket: int, party_indexes: Sequence[bytes]) -> dict[bytes, bool]:
     """Who of these people is known here, and who of them has opted out."""
     rows = await tx.fetch(_SQL["open_2_people"], bucket, list(party_indexes))

@@ -69,7 +69,11 @@ def _fingerprint(secret: bytes, what: str, *parts: bytes) -> bytes:
     return _mac(secret, what.encode(), *parts)
 
 
+def framed(*parts: bytes) -> bytes:
+    """The parts, each behind its length, so that no two lists of parts look the same."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
 def _mac(key: bytes, *parts: bytes) -> bytes:
-    """HMAC-SHA256 over length-prefixed parts, so that no two lists of parts look the same; 16 bytes."""
-    framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-    return hmac.digest(key, framed, hashlib.sha256)[:INDEX_BYTES]
+    """HMAC-SHA256 over framed parts; 16 bytes."""
+    return hmac.digest(key, framed(*parts), hashlib.sha256)[:INDEX_BYTES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from relay.vault.codes import Codes
 from relay.vault.credentials import CredentialBox
 from relay.vault.envelopes import Envelopes
 from relay.vault.keyring import Keyring
@@ -22,8 +23,17 @@ class Vault:
     tokens: Tokens
     credentials: CredentialBox
     envelopes: Envelopes
+    codes: Codes
 
 
 def open_vault(keyring: Keyring) -> Vault:
     sealing = Sealing(keyring)
-    return Vault(keyring, sealing, PartyIndexes(keyring), Tokens(keyring), CredentialBox(sealing), Envelopes(sealing))
+    return Vault(
+        keyring,
+        sealing,
+        PartyIndexes(keyring),
+        Tokens(keyring),
+        CredentialBox(sealing),
+        Envelopes(sealing),
+        Codes(keyring),
+    )

@@ -20,7 +20,7 @@ select id, account_id, provider, sealed_credentials, key_id, created_at from con
 
 -- name: pools
 -- all of them
-select id, account_id, bucket, name, status, created_at from pool order by created_at, id;
+select id, account_id, bucket, name, status, created_at, require_verified from pool order by created_at, id;
 
 -- name: numbers
 -- all of them
@@ -55,8 +55,9 @@ delete from connection c where c.id = $1 and c.account_id = $2
    and not exists (select 1 from number n where n.connection_id = c.id) returning c.id;
 
 -- name: add_pool
--- $1 id $2 account $3 bucket $4 name $5 now. It begins as preparing: it does not know the account's opt-outs yet
-insert into pool (id, account_id, bucket, name, created_at) values ($1, $2, $3, $4, $5) on conflict (id) do nothing;
+-- $1 id $2 account $3 bucket $4 name $5 now $6 require verified. It begins as preparing: it does not know the account's opt-outs yet
+insert into pool (id, account_id, bucket, name, created_at, require_verified) values ($1, $2, $3, $4, $5, $6)
+    on conflict (id) do nothing;
 
 -- name: pool_ready
 -- $1 bucket $2 pool $3 now $4 event id. After the account's opt-outs were copied
@@ -66,9 +67,10 @@ with p as (
 insert into event (bucket, id, account_id, type, at)
 select $1::smallint, $4::uuid, p.account_id, 'pool.ready', $3::timestamptz from p;
 
--- name: rename_pool
--- $1 id $2 account $3 name
-update pool set name = $3 where id = $1 and account_id = $2;
+-- name: change_pool
+-- $1 id $2 account $3 name $4 require verified. Null = leave it
+update pool set name = coalesce($3, name), require_verified = coalesce($4, require_verified)
+ where id = $1 and account_id = $2;
 
 -- name: remove_pool
 -- $1 id $2 account. Only an empty one

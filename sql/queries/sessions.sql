@@ -13,6 +13,10 @@ select party_index, opted_out from person
  where bucket = $1::smallint and party_index = any ($2::bytea[])
  order by party_index for share;
 
+-- name: hold_person
+-- $1 bucket $2 party index. Waits for whoever acts on this person, and lets nobody else until the transaction ends
+select party_index from person where bucket = $1::smallint and party_index = $2::bytea for no key update;
+
 -- name: held
 -- $1 bucket $2 now | $3 party indexes. The bindings that these people hold, open or cooling
 select b.party_index, b.number_id, b.pair_index, nullif(b.held_until, 'infinity') as until

@@ -34,7 +34,8 @@ select m.id, m.state, exists (select 1 from attempt a
    and (m.to_participant = any (array(select p.id from participant p
                                        where p.bucket = $1::smallint and p.party_index = any ($2::bytea[])))
         or m.id = any (array(select o.message_id from outbox o
-                              where o.bucket = $1::smallint and o.party_index = any ($2::bytea[]) and o.kind = 'notice')))
+                              where o.bucket = $1::smallint and o.party_index = any ($2::bytea[])
+                                and o.kind in ('notice', 'code'))))
  order by m.id for no key update;
 
 -- name: stop

@@ -50,5 +50,6 @@ WHOLE: dict[str, dict[str, Any]] = {
         "default_idle_timeout": 600,
         "default_cool_down": 7200,
     },
+    "/v1/verifications": {"phone": ALICE, "purpose": "session", "pool": "default"},
     "/v1/numbers": {"number": "+12025550109", "country": "US", "pool": "default", "rate": 1.5, "reserved": True},
 }

@@ -69,6 +69,8 @@ CONTRACT: tuple[Row, ...] = (
     Row("POST", "/v1/messages/{id}/retry", _S, "parked", _nothing),
     Row("POST", "/v1/messages/{id}/discard", _S, "also parked", _nothing),
     Row("POST", "/v1/sessions/{id}/close", _S, "session", _nothing),
+    Row("POST", "/v1/verifications", _S, body=lambda _: {"phone": BOB, "purpose": "session"}),
+    Row("POST", "/v1/verifications/{id}/check", _S, "verification", lambda _: {"code": "000000"}),
     Row("GET", "/v1/account", _A),
     Row("PATCH", "/v1/account", _A, body=lambda _: {"programme": "Rides"}),
     Row("POST", "/v1/connections", _A, body=_connection),
@@ -97,11 +99,12 @@ KINDS = {
     "unused connection": IdKind.CONNECTION,
     "number": IdKind.NUMBER,
     "empty pool": IdKind.POOL,
+    "verification": IdKind.VERIFICATION,
 }
 
 
 async def furnished(api: Api) -> World:
-    """One of everything: a session with two parked texts, connections, a number that nobody holds, an empty pool."""
+    """One of everything: a session with two parked texts, connections, a number that nobody holds, an empty pool, a code."""
     session = await api.session()
     parked = [await parked_text(api, session) for _ in range(2)]
     spare = {"number": "+12025550108", "connection": api.connection, "reserved": True}
@@ -114,6 +117,7 @@ async def furnished(api: Api) -> World:
         "unused connection": (await api.made("/v1/connections", _connection({})))["id"],
         "number": (await api.made("/v1/numbers", spare))["id"],
         "empty pool": (await api.made("/v1/pools", {"name": "empty"}))["id"],
+        "verification": (await api.made("/v1/verifications", {"phone": CAROL, "purpose": "privacy"}))["id"],
     }
 
 

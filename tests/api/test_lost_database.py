@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import httpx
 import pytest
 
+from tests.api import codes
 from tests.api.far_process import over_a_line
 from tests.api.rig import ALICE, Api, inbound, opening
 from tests.services.people import number, phone
@@ -103,6 +104,55 @@ async def test_one_inbound_text_is_taken_when_the_database_is_lost_at_any_word(a
     listed = (await api.ask("GET", f"/v1/sessions/{session['id']}/messages?limit=200")).json()["data"]
 
     assert waiting == len(listed) == len(answers) + 1
+
+
+async def test_one_code_is_sent_when_the_database_is_lost_at_any_word(api: Api, shared_dsn: str) -> None:
+    def start_nth(cut_off: Api, n: int) -> Awaitable[httpx.Response]:
+        body = {"phone": phone(n), "purpose": "session"}
+        return cut_off.ask("POST", "/v1/verifications", body, idempotency_key=f"k{n}")
+
+    answers = await broken_everywhere(api, shared_dsn, start_nth, step=2)
+    waiting = await api.rig.rows("select kind from outbox where account_id = $1", api.rig.account.id)
+    pending = await api.rig.value("select count(*) from verification where account_id = $1", api.rig.account.id)
+
+    assert waiting == [{"kind": "code"}] * (len(answers) + 1)
+    assert pending == len({a.json()["id"] for a in answers}) + 1
+
+
+async def test_a_code_is_counted_and_approved_once_when_the_database_is_lost_at_any_word(
+    api: Api, shared_dsn: str
+) -> None:
+    """The same request gives the same token, though its first answer was never seen."""
+    asked = [await codes.ask_and_read(api, phone(n)) for n in range(60)]
+
+    def check_nth(cut_off: Api, n: int) -> Awaitable[httpx.Response]:
+        verification, code = asked[n]
+        path = f"/v1/verifications/{verification}/check"
+        return cut_off.ask("POST", path, {"code": code}, idempotency_key=f"k{n}")
+
+    answers = await broken_everywhere(api, shared_dsn, check_nth)
+    rows = await api.rig.rows(
+        "select checks, (select count(*) from event e where e.verification_id = v.id) as events from verification v"
+        " where account_id = $1 and status = 'approved'",
+        api.rig.account.id,
+    )
+
+    assert {a.json()["status"] for a in answers} == {"approved"}
+    assert rows == [{"checks": 1, "events": 2}] * (len(answers) + 1)
+
+
+async def test_a_proof_opens_one_session_when_the_database_is_lost_at_any_word(api: Api, shared_dsn: str) -> None:
+    await api.ask("PATCH", "/v1/pools/default", {"require_verified": True})
+    tokens = [await codes.token_of(api, phone(n)) for n in range(120)]
+
+    def open_nth(cut_off: Api, n: int) -> Awaitable[httpx.Response]:
+        people = [{"phone": phone(i), "verification_token": tokens[i]} for i in (2 * n, 2 * n + 1)]
+        return cut_off.ask("POST", "/v1/sessions", {"participants": people}, idempotency_key=f"k{n}")
+
+    answers = await broken_everywhere(api, shared_dsn, open_nth, step=3)
+    used = "select count(distinct used_by) from verification where account_id = $1 and used_by is not null"
+
+    assert await api.rig.value(used, api.rig.account.id) == len(answers) + 1
 
 
 @pytest.mark.parametrize("what", ["connections", "pools", "numbers"])

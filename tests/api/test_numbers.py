@@ -154,6 +154,7 @@ async def test_a_pool_tells_how_full_it_is_when_it_is_read(api: Api) -> None:
     assert by_name == {
         "name": "default",
         "status": "ready",
+        "require_verified": False,
         "numbers": {"US": {"ready": 3}},
         "open_sessions": 2,
         "busiest_person": 2,
@@ -168,6 +169,16 @@ async def test_a_pool_is_found_under_its_new_name_when_it_was_renamed(api: Api) 
     assert renamed.json() == {**made, "name": "late night"}
     assert (await api.ask("GET", "/v1/pools/late%20night")).json()["id"] == made["id"]
     assert (await api.ask("GET", "/v1/pools/night")).status_code == 404
+
+
+async def test_a_pool_keeps_what_a_change_does_not_name_when_it_is_changed(api: Api) -> None:
+    await api.made("/v1/pools", {"name": "night", "require_verified": True})
+    renamed = (await api.ask("PATCH", "/v1/pools/night", {"name": "late"})).json()
+    opened = (await api.ask("PATCH", "/v1/pools/late", {"require_verified": False})).json()
+
+    assert (renamed["name"], renamed["require_verified"]) == ("late", True)
+    assert (opened["name"], opened["require_verified"]) == ("late", False)
+    assert (await api.ask("PATCH", "/v1/pools/late", {})).json() == opened
 
 
 async def test_a_name_is_refused_when_another_pool_has_it(api: Api) -> None:

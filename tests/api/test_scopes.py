@@ -41,7 +41,7 @@ async def test_only_the_declared_scope_gets_in_when_every_call_is_tried_with_eve
 async def test_nothing_is_done_when_the_scope_is_missing(api: Api) -> None:
     world = await furnished(api)
     key = await api.new_key(Scope.AUDIT)
-    tables = ("session", "message", "pool", "number", "connection", "event", "idempotency")
+    tables = ("session", "message", "pool", "number", "connection", "event", "verification", "idempotency")
 
     async def rows() -> list[object]:
         return [

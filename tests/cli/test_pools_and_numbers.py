@@ -28,7 +28,17 @@ def test_a_pool_is_shown_with_its_numbers_when_some_were_added(relay: Command, s
     assert default["account"] == "shop"
     assert shown["numbers"] == {"US": {"ready": 2}, "SE": {"reserved": 1}}
     assert (shown["headroom"], shown["open_sessions"]) == (2, 0)
-    assert "numbers in SE   1 reserved\n" in by_id.stdout
+    assert "numbers in SE     1 reserved\n" in by_id.stdout
+
+
+def test_a_pool_requires_proofs_when_it_is_told_to(relay: Command, shop: Shop) -> None:
+    required = relay("pools", "set", "--account", "shop", "default", "--require-verified")
+    (strict,) = relay.inside("pools", "list", "--json").document["data"]
+    relay.inside("pools", "set", "--account", "shop", strict["id"], "--no-require-verified")
+    (open_to_all,) = relay.inside("pools", "list", "--json").document["data"]
+
+    assert required.stderr == "default takes people who proved their phone\n"
+    assert (strict["require_verified"], open_to_all["require_verified"]) == (True, False)
 
 
 def test_the_others_are_added_when_some_numbers_cannot_be(relay: Command, shop: Shop) -> None:
@@ -80,6 +90,7 @@ def test_a_number_is_changed_and_goes_when_nobody_holds_it(relay: Command, shop:
     ("arguments", "words"),
     [
         (["pools", "show", "--account", "shop", "sud"], "no such pool"),
+        (["pools", "set", "--account", "shop", "sud", "--require-verified"], "no such pool"),
         (["pools", "add", "--account", "shop", "default"], "there is a pool of this name"),
         (["numbers", "add", "--account", "shop", "--pool", "sud", "--connection", "x", "+12025550100"], "no such pool"),
         (

@@ -7,8 +7,9 @@ from itertools import product
 
 import pytest
 
+from relay.core.delivery import CODE_MAY_WAIT
 from relay.core.keywords import Keyword, keyword
-from relay.core.notices import DEFAULT_LANGUAGE, LANGUAGES, Phrase, say
+from relay.core.notices import DEFAULT_LANGUAGE, LANGUAGES, Phrase, say, say_code
 from relay.core.routing import Notice
 from relay.core.segments import segments
 
@@ -125,6 +126,31 @@ def test_braces_are_left_alone_when_own_words_hold_others() -> None:
     own = "{0} {} {programme.__class__} {phone} 100% {"
 
     assert said("ended", "en", ended=own) == own
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+@pytest.mark.parametrize("programme", ["", PROGRAMME])
+def test_a_code_is_said_with_its_programme_and_how_long_it_lasts_when_it_is_sent(language: str, programme: str) -> None:
+    words = say_code("012345", language=language, programme=programme)
+
+    assert words.startswith("012345 ")
+    assert words.endswith(".")
+    assert re.findall(r"[0-9]+", words) == ["012345", str(CODE_MAY_WAIT.seconds // 60)]
+    assert (PROGRAMME in words) is bool(programme)
+    assert not re.search(r"[{}\n]|  |\.\.| \.", words)
+    assert segments(words).count == 1
+    assert keyword(words) is None
+
+
+def test_each_language_has_its_own_words_when_a_code_is_sent() -> None:
+    assert len({say_code("012345", language=language) for language in LANGUAGES}) == len(LANGUAGES)
+    assert say_code("012345", language="xx") == "012345 is your code. It is valid for 5 minutes."
+
+
+def test_nothing_is_put_into_a_programmes_name_when_it_looks_like_a_place() -> None:
+    words = say_code("012345", language="en", programme="{code}{programme}")
+
+    assert words == "012345 is your code for {code}{programme}. It is valid for 5 minutes."
 
 
 def keywords_in(words: str) -> set[Keyword]:

@@ -9,7 +9,16 @@ import asyncpg
 import pytest
 
 from relay.core.delivery import Outcome
-from relay.core.model import CloseReason, MessageKind, NumberState, OnAmbiguous, Scope, State
+from relay.core.model import (
+    CloseReason,
+    MessageKind,
+    NumberState,
+    OnAmbiguous,
+    Scope,
+    State,
+    VerificationPurpose,
+    VerificationStatus,
+)
 from relay.core.phone import NumberKind
 from relay.storage.embedded import EmbeddedServer
 from tests.conftest import in_database
@@ -23,6 +32,8 @@ LISTS: dict[str, type[StrEnum]] = {
     "api_key_scopes": Scope,
     "account_on_ambiguous": OnAmbiguous,
     "attempt_outcome": Outcome,
+    "verification_purpose": VerificationPurpose,
+    "verification_status": VerificationStatus,
 }
 
 

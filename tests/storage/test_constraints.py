@@ -33,7 +33,15 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "default_cool_down": 1,
         "created_at": _NOW,
     },
-    "pool": {"id": _ID, "account_id": _ID, "bucket": 1, "name": "default", "status": "ready", "created_at": _NOW},
+    "pool": {
+        "id": _ID,
+        "account_id": _ID,
+        "bucket": 1,
+        "name": "default",
+        "status": "ready",
+        "created_at": _NOW,
+        "require_verified": False,
+    },
     "number": {
         "id": _ID,
         "account_id": _ID,
@@ -123,6 +131,19 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "created_at": _NOW,
         "lease_until": _NOW,
     },
+    "verification": {
+        "bucket": 1,
+        "id": _ID,
+        "account_id": _ID,
+        "party_index": _INDEX,
+        "purpose": "session",
+        "status": "pending",
+        "digest": "\\x00",
+        "key_id": 1,
+        "checks": 5,
+        "created_at": _NOW,
+        "expires_at": _NOW,
+    },
     "migration_lease": {"id": 1, "until": _NOW},
 }
 
@@ -160,6 +181,13 @@ BROKEN: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "attempt_ended_whole": ("attempt", {"ended_at": _NOW}),
     "event_type": ("event", {"type": "Something happened"}),
     "answer_whole": ("idempotency", {"status": 200}),
+    "verification_purpose": ("verification", {"purpose": "fun"}),
+    "verification_status": ("verification", {"status": "gone", "digest": None, "key_id": None}),
+    "verification_checks": ("verification", {"checks": 6}),
+    "verification_reason": ("verification", {"reason": "deadline"}),
+    "digest_only_while_pending": ("verification", {"digest": None, "key_id": None}),
+    "token_only_when_approved": ("verification", {"token_until": _NOW}),
+    "used_only_when_approved": ("verification", {"used_by": _ID}),
     "migration_lease_id_check": ("migration_lease", {"id": 2}),
 }
 

@@ -125,5 +125,5 @@ def test_the_secret_of_cursors_is_another_when_both_come_from_one_key() -> None:
     tokens = Tokens(keyring(1))
 
     assert len(tokens.cursor_secret) == 32
-    assert tokens.cursor_secret not in (bytes([1]) * KEY_BYTES, *tokens._keys)
+    assert tokens.cursor_secret not in (bytes([1]) * KEY_BYTES, *tokens._attempts.keys, *tokens._proofs.keys)
     assert tokens.cursor_secret != Tokens(keyring(2)).cursor_secret
