@@ -1,4 +1,8 @@
-"""Sessions as a marketplace sees them: open, look, change, close; and what one could be opened with."""
+"""Opening a session: a number for each of two people, that neither of them texts anybody else by.
+
+Chosen outside of any lock, taken by the statement that writes the session. Whoever loses a race for a number rolls back and
+chooses again without it.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +15,19 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from relay import metrics
 from relay.core import lifetime
 from relay.core.arrival import Party
 from relay.core.assignment import PoolNumber, Unassigned, Wish, choose, no_number
-from relay.core.closing import closing
 from relay.core.destination import refuse_destination
-from relay.core.errors import Conflict, InvalidInput, NotFound, Problem, Tampered
-from relay.core.ids import Seed, bucket_of
-from relay.core.lifetime import Lifetime
-from relay.core.model import CloseReason, GeoMatch, NumberState, VerificationPurpose
+from relay.core.errors import Conflict, InvalidInput, Problem, Tampered
+from relay.core.ids import Seed
+from relay.core.model import GeoMatch, NumberState, VerificationPurpose
 from relay.core.phone import Phone
 from relay.core.verification import Claim, Proof, bad_token, refuse_unproved
 from relay.storage import numbers, people, sessions, verifications
 from relay.storage.configuration import Account, Configuration, Directory, Pool
 from relay.storage.database import Database, Transaction
-from relay.storage.sessions import NewParticipant, NewSession, SessionFilter, StoredParticipant, StoredSession
+from relay.storage.sessions import NewParticipant, NewSession
 from relay.vault.vault import Vault
 
 _MOST_TRIES = 64
@@ -56,26 +57,6 @@ class SessionWanted:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionChange:
-    """What to change about an open session. None = leave it."""
-
-    expires_in: int | None = None
-    expires_at: datetime | None = None
-    idle_timeout: int | None = None
-    metadata: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SessionView:
-    """A session, its people, and the number that each of them texts (by number id)."""
-
-    session: StoredSession
-    participants: Sequence[StoredParticipant]
-    pool_name: str
-    proxy_numbers: Mapping[UUID, str]
-
-
 class _LostRace(Exception):
     """Somebody else was given a number first: roll back, choose again without it."""
 
@@ -97,114 +78,34 @@ class _Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Sessions:
+class Opening:
+    """Opens sessions, or says what one would be opened with."""
+
     database: Database
     configuration: Configuration
     vault: Vault
 
-    async def open(self, account: Account, wanted: SessionWanted, seed: Seed) -> SessionView:
-        """Open a session; the same seed again gives the same session.
-
-        Raises InvalidInput for the same person twice, our own number, a country that is not allowed, a lifetime out of
-        bounds and a proof that is missing or not good; Conflict ``participant_opted_out``,
-        ``unique_name_taken``, ``pool_preparing`` and ``no_number_available``.
-        """
+    async def open(self, account: Account, wanted: SessionWanted, seed: Seed) -> UUID:
+        """Open a session, as ``Sessions.open`` says; returns its id."""
         plan = await self._plan(account, wanted, seed)
         lost: set[tuple[UUID, bytes]] = set()
         for _ in range(_MOST_TRIES):
             try:
                 await self.database.run(partial(self._try, plan, frozenset(lost)))
-                metrics.sessions.labels("opened").inc()
-                return await self.read(account, plan.session_id)
+                return plan.session_id
             except _LostRace as race:
                 lost |= race.lost
                 await asyncio.sleep(0)
         raise Conflict("too many sessions are being opened for the same people at once", code="busy", retry_after=1)
 
-    async def dry_run(self, account: Account, wanted: SessionWanted) -> list[str]:
-        """The numbers that a session would be given now, in the order of its people. Raises as ``open``; writes nothing."""
+    async def dry_run(self, account: Account, wanted: SessionWanted) -> Sequence[UUID]:
+        """The numbers that a session would be given now, in the order of its people."""
         plan = await self._plan(account, wanted, Seed(await self.database.now(), secrets.token_bytes(10)))
         async with self.database.transaction() as tx:
             known = await sessions.opted_out(tx, wanted.pool.bucket, [i for p in plan.parties for i in p.indexes])
             _refuse_opted_out(known)
             await self._refuse_unproved(tx, plan, use=False)
-            chosen = await self._choose(tx, plan, frozenset())
-        directory = await self.configuration.current()
-        return [directory.numbers[number_id].e164 for number_id in chosen]
-
-    async def read(self, account: Account, session_id: UUID) -> SessionView:
-        """Raises NotFound for unknown and for foreign ids alike."""
-        bucket = bucket_of(session_id)
-        async with self.database.transaction() as tx:
-            found = await sessions.read(tx, bucket, account.id, [session_id])
-            if not found:
-                raise NotFound
-            people = await sessions.participants(tx, bucket, [session_id])
-        return _view(found[0], people[session_id], await self.configuration.current())
-
-    async def listed(
-        self, account: Account, *, limit: int, before: UUID | None, wanted: SessionFilter
-    ) -> list[SessionView]:
-        """The account's newest sessions before an id, over all its pools: one look into each bucket."""
-        directory = await self.configuration.current()
-        pools = directory.pools_of(account.id)
-        buckets = sorted({p.bucket for p in pools if wanted.pool_id in (None, p.id)})
-        found: list[StoredSession] = []
-        for bucket in buckets:
-            async with self.database.single() as tx:
-                found += await sessions.listed(
-                    tx, bucket, account_id=account.id, limit=limit, before=before, wanted=wanted
-                )
-        newest = sorted(found, key=lambda s: s.id, reverse=True)[:limit]
-        return [_view(s, await self._people_of(s.id), directory) for s in newest]
-
-    async def _people_of(self, session_id: UUID) -> Sequence[StoredParticipant]:
-        async with self.database.single() as tx:
-            return (await sessions.participants(tx, bucket_of(session_id), [session_id]))[session_id]
-
-    async def change(self, account: Account, session_id: UUID, wanted: SessionChange) -> SessionView:
-        """Extend or shorten an open session. Raises NotFound, Conflict ``session_closed``, InvalidInput."""
-
-        async def work(tx: Transaction) -> None:
-            bucket = bucket_of(session_id)
-            held = await sessions.lock(tx, bucket, account.id, session_id)
-            if held is None:
-                raise NotFound
-            if held.status != "open" or Lifetime(held.expires_at, held.idle_at).ended(tx.now):
-                raise Conflict("the session is closed", code="session_closed")
-            stored = (await sessions.read(tx, bucket, account.id, [session_id]))[0]
-            end = held.expires_at
-            if wanted.expires_in is not None or wanted.expires_at is not None:
-                end = lifetime.expiry(
-                    tx.now, expires_in=wanted.expires_in, expires_at=wanted.expires_at, default=lifetime.DEFAULT_LIFE
-                )
-            idle, idle_at = held.idle_timeout, held.idle_at
-            if wanted.idle_timeout is not None:
-                idle, idle_at = wanted.idle_timeout, tx.now + timedelta(seconds=wanted.idle_timeout)
-            metadata = stored.metadata if wanted.metadata is None else dict(wanted.metadata)
-            await sessions.change(
-                tx, bucket, session_id, lifetime=Lifetime(end, idle_at), idle_timeout=idle, metadata=metadata
-            )
-
-        await self.database.run(work)
-        return await self.read(account, session_id)
-
-    async def close(self, account: Account, session_id: UUID) -> tuple[SessionView, Sequence[UUID]]:
-        """Close a session, or find it closed. Returns it and the messages that are in flight. Raises NotFound."""
-
-        async def work(tx: Transaction) -> Sequence[UUID]:
-            bucket = bucket_of(session_id)
-            held = await sessions.lock(tx, bucket, account.id, session_id)
-            if held is None:
-                raise NotFound
-            decided = closing(CloseReason.API, await sessions.unsent(tx, bucket, session_id))
-            if held.status == "open":
-                await sessions.close(tx, bucket, session_id, decided)
-                metrics.sessions.labels("closed").inc()
-            return decided.in_flight
-
-        in_flight = await self.database.run(work)
-        return await self.read(account, session_id), in_flight
+            return await self._choose(tx, plan, frozenset())
 
     async def _plan(self, account: Account, wanted: SessionWanted, seed: Seed) -> _Plan:
         directory = await self.configuration.current()
@@ -340,9 +241,3 @@ def _check_people(account: Account, wanted: SessionWanted, directory: Directory)
 def _refuse_opted_out(known: Mapping[bytes, bool]) -> None:
     if any(known.values()):
         raise Conflict("a participant has opted out of texts from this account", code="participant_opted_out")
-
-
-def _view(session: StoredSession, people: Sequence[StoredParticipant], directory: Directory) -> SessionView:
-    pool = directory.pools.get(session.pool_id)
-    rented = {p.number_id: directory.numbers[p.number_id].e164 for p in people if p.number_id in directory.numbers}
-    return SessionView(session, people, pool.name if pool else "", rented)
