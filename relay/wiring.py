@@ -24,6 +24,7 @@ from relay.services.ambiguity import Ambiguity
 from relay.services.connections import Connections
 from relay.services.depths import Depths
 from relay.services.expiry import Expiry
+from relay.services.holds import Holds
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
 from relay.services.inbound.departures import Closed
@@ -32,6 +33,7 @@ from relay.services.numbers import Numbers
 from relay.services.optouts import OptOuts
 from relay.services.pools import Pools
 from relay.services.receipts import Receipts
+from relay.services.retention import Retention
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
 from relay.services.texts import Texts
@@ -74,6 +76,8 @@ class Relay:
     sending: Sending
     ambiguity: Ambiguity
     expiry: Expiry
+    holds: Holds
+    retention: Retention
     depths: Depths
     wakeup: Wakeup
 
@@ -130,6 +134,8 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls),
         expiry=Expiry(db),
+        holds=Holds(db),
+        retention=Retention(db, config, adapters),
         depths=Depths(db),
         wakeup=wakeup,
     )
@@ -206,7 +212,7 @@ def _steps(relay: Relay) -> list[Step]:
         Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
         Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
-        Step("forget_people", 60 * rarely, lambda lease: relay.expiry.forget_people(lease.bucket)),
+        Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 
 

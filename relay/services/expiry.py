@@ -60,10 +60,6 @@ class Expiry:
 
         return await self.database.run(work)
 
-    async def forget_people(self, bucket: int) -> int:
-        """Forget the keyed hashes of people whom no binding, no waiting text and no opt-out needs any more."""
-        return await self.database.run(lambda tx: sessions.forget_people(tx, bucket, limit=_BATCH))
-
 
 async def _end(bucket: int, session_id: UUID, tx: Transaction) -> bool:
     """Close one session, if it is still over now that it is locked."""

@@ -1,0 +1,2 @@
+-- Kept free for another change: files are numbered without a gap.
+select 1;
