@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from relay import logs, metrics
-from relay.api import account, messages, numbers, operations, problems, sessions
+from relay.api import account, messages, numbers, operations, privacy, problems, sessions
 from relay.api.call import Call, Endpoint, Reply, Services
 from relay.api.limits import Limits
 from relay.api.reading import read_body, require_json
@@ -45,6 +45,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *messages.ENDPOINTS,
     *account.ENDPOINTS,
     *numbers.ENDPOINTS,
+    *privacy.ENDPOINTS,
 )
 
 # With a letter in it: one of digits alone may be a phone, and the log would keep it.
@@ -142,7 +143,7 @@ class _Visit:
         if scheme.lower() != "bearer":
             raise NotAuthenticated
         caller = await self.services.keys.caller(key.strip())
-        if self.endpoint.scope not in caller.scopes:
+        if not self.endpoint.admits(caller.scopes):
             raise NotAllowed(f"this call needs a key with the scope {self.endpoint.scope}")
         return caller
 

@@ -133,7 +133,7 @@ RULES: Mapping[DataClass, Rule] = {
         _columns(person="bucket party_index key_id opted_out changed_at"),
     ),
     DataClass.SUPPRESSION: Rule(
-        "opt-outs, by keyed hash",
+        "opt-outs, and opt-ins that took one back, by keyed hash",
         "everybody who wrote STOP",
         "to go on honouring a STOP (an obligation by law)",
         None,

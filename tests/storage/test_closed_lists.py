@@ -11,6 +11,7 @@ import pytest
 from relay.core.delivery import Outcome
 from relay.core.model import CloseReason, MessageKind, NumberState, OnAmbiguous, Scope, State
 from relay.core.phone import NumberKind
+from relay.core.retention import HoldReason
 from relay.storage.embedded import EmbeddedServer
 from tests.conftest import in_database
 
@@ -23,6 +24,7 @@ LISTS: dict[str, type[StrEnum]] = {
     "api_key_scopes": Scope,
     "account_on_ambiguous": OnAmbiguous,
     "attempt_outcome": Outcome,
+    "hold_reason": HoldReason,
 }
 
 
