@@ -102,6 +102,17 @@ async def test_a_session_stays_when_a_late_text_names_it_that_is_younger(rig: Ri
     assert await left(rig) == GONE
 
 
+async def test_a_session_stays_when_a_binding_still_names_it(rig: Rig) -> None:
+    """Whoever texts that number is told that the conversation has ended, and the session says so."""
+    talk = await start_talk(rig, cool_down=90 * 86400)
+    await rig.relay.sessions.close(rig.account, talk.id)
+    rig.later(days=90)
+
+    assert await rig.relay.retention.forget_sessions(talk.bucket) == 0
+    await rig.relay.expiry.free_numbers(talk.bucket)
+    assert await rig.relay.retention.forget_sessions(talk.bucket) == 1
+
+
 async def test_a_late_receipt_changes_nothing_when_its_message_is_forgotten(rig: Rig) -> None:
     await over(rig)
     rig.later(days=90)
