@@ -184,6 +184,34 @@ async def test_other_sessions_go_when_one_is_held(rig: Rig) -> None:
     assert (await left(rig))["participant"] == 2
 
 
+async def test_others_are_forgotten_when_more_is_held_than_one_batch_holds(rig: Rig) -> None:
+    talk = await over(rig)
+    other = await start_talk(rig, pool=talk.pool, one=ALICE, other=CAROL, cool_down=HOUR)
+    await other.say("hello")
+    await rig.relay.sessions.close(rig.account, other.id)
+    await place(talk)
+    for table, columns in _COPIED.items():
+        await rig.rows(
+            f"insert into {table} (bucket, id, {columns}) select bucket, ('00000000' || substr(md5(n::text), 9))::uuid,"
+            f" {columns} from (select * from {table} where session_id = $1 limit 1) as t, generate_series(1, 600) as n"
+            " returning 1",
+            talk.id,
+        )
+    rig.later(days=91)
+    await upkeep(rig)
+
+    assert await rig.rows("select distinct session_id as id from message") == [{"id": talk.id}]
+    assert await rig.rows("select distinct session_id as id from event") == [{"id": talk.id}]
+    assert await rig.rows("select id from session") == [{"id": talk.id}]
+
+
+_COPIED = {
+    "message": "account_id, session_id, kind, from_participant, to_participant, leg_no, state, reason, segments, attempts,"
+    " received_at, changed_at, accepted_at, delivered_at",
+    "event": "account_id, session_id, type, reason, at",
+}
+
+
 async def test_a_hold_keeps_no_phone_and_no_text_when_its_session_closes(rig: Rig) -> None:
     talk = await start_talk(rig, cool_down=HOUR)
     await talk.say("hello")
