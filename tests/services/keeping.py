@@ -15,7 +15,7 @@ from uuid import UUID
 
 from relay.wiring import _steps
 from relay.worker.leases import Lease
-from tests.services.rig import Rig
+from tests.services.rig import Rig, Talk, start_talk
 
 Row = dict[str, Any]
 Rows = Mapping[str, list[Row]]
@@ -142,3 +142,25 @@ async def upkeep(rig: Rig) -> None:
         for step in _steps(rig.relay):
             while await step.work(lease):
                 pass
+
+
+async def left(rig: Rig) -> dict[str, object]:
+    """How many rows there are of what a session leaves behind."""
+    tables = ("session", "participant", "message", "attempt")
+    found = {table: await rig.value(f"select count(*) from {table}") for table in tables}
+    return found | {"event": await rig.value("select count(*) from event where session_id is not null")}
+
+
+GONE = dict.fromkeys(("session", "participant", "message", "attempt", "event"), 0)
+
+
+async def over(rig: Rig) -> Talk:
+    """A session in which two texts were sent, closed, with its numbers free again."""
+    talk = await start_talk(rig, cool_down=3600)
+    await talk.say("hello")
+    await talk.say("hello yourself", slot=2)
+    await rig.send_all(talk.bucket)
+    await rig.relay.sessions.close(rig.account, talk.id)
+    rig.later(hours=1)
+    await upkeep(rig)
+    return talk
