@@ -24,6 +24,7 @@ from relay.services.ambiguity import Ambiguity
 from relay.services.connections import Connections
 from relay.services.depths import Depths
 from relay.services.expiry import Expiry
+from relay.services.holds import Holds
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
 from relay.services.inbound.departures import Closed
@@ -32,6 +33,7 @@ from relay.services.numbers import Numbers
 from relay.services.optouts import OptOuts
 from relay.services.pools import Pools
 from relay.services.receipts import Receipts
+from relay.services.retention import Retention
 from relay.services.rotation import Rotation
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
@@ -80,6 +82,8 @@ class Relay:
     sending: Sending
     ambiguity: Ambiguity
     expiry: Expiry
+    holds: Holds
+    retention: Retention
     depths: Depths
     rotation: Rotation
     wakeup: Wakeup
@@ -140,6 +144,8 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls),
         expiry=Expiry(db),
+        holds=Holds(db),
+        retention=Retention(db, config, adapters),
         depths=Depths(db),
         rotation=Rotation(db, config, vault, KeyringFile(settings.keyring_path)),
         wakeup=wakeup,
@@ -233,7 +239,7 @@ def _steps(relay: Relay) -> list[Step]:
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
         Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
         Step("end_verifications", rarely, lambda lease: relay.verifications.end_old(lease.bucket)),
-        Step("forget_people", 60 * rarely, lambda lease: relay.expiry.forget_people(lease.bucket)),
+        Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 
 

@@ -20,6 +20,7 @@ REFERENCE = frozenset(
         "pool",
         "number",
         "former_number",
+        "former_pool",
         "schema_migration",
         "migration_lease",
         "process",

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from relay import logs, metrics
-from relay.api import account, messages, numbers, operations, problems, sessions, verifications
+from relay.api import account, messages, numbers, operations, privacy, problems, sessions, verifications
 from relay.api.call import Call, Endpoint, Reply, Services
 from relay.api.limits import Limits
 from relay.api.reading import read_body, require_json
@@ -46,6 +46,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *account.ENDPOINTS,
     *numbers.ENDPOINTS,
     *verifications.ENDPOINTS,
+    *privacy.ENDPOINTS,
 )
 
 # With a letter in it: one of digits alone may be a phone, and the log would keep it.
@@ -143,7 +144,7 @@ class _Visit:
         if scheme.lower() != "bearer":
             raise NotAuthenticated
         caller = await self.services.keys.caller(key.strip())
-        if self.endpoint.scope not in caller.scopes:
+        if not self.endpoint.admits(caller.scopes):
             raise NotAllowed(f"this call needs a key with the scope {self.endpoint.scope}")
         return caller
 

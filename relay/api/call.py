@@ -13,12 +13,14 @@ from relay.core.ids import Seed
 from relay.core.model import Scope
 from relay.services.accounts import Accounts
 from relay.services.connections import Connections
+from relay.services.holds import Holds
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
 from relay.services.keys import Caller, Keys
 from relay.services.numbers import Numbers
 from relay.services.pools import Pools
 from relay.services.receipts import Receipts
+from relay.services.retention import Retention
 from relay.services.rotation import Rotation
 from relay.services.sessions import Sessions
 from relay.services.texts import Texts
@@ -46,6 +48,8 @@ class Services(Protocol):
     @property
     def connections(self) -> Connections: ...
     @property
+    def holds(self) -> Holds: ...
+    @property
     def idempotency(self) -> Idempotency: ...
     @property
     def inbound(self) -> Inbound: ...
@@ -59,6 +63,8 @@ class Services(Protocol):
     def receipts(self) -> Receipts: ...
     @property
     def rotation(self) -> Rotation: ...
+    @property
+    def retention(self) -> Retention: ...
     @property
     def sessions(self) -> Sessions: ...
     @property
@@ -99,7 +105,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A route: nobody gets in without ``scope``."""
+    """A route: nobody gets in without ``scope``, or one of those that are let in ``also``."""
 
     method: str
     path: str
@@ -108,6 +114,10 @@ class Endpoint:
     summary: str
     body: type[Body] | None = None
     query: Mapping[str, str] = field(default_factory=dict)  #: name -> what it means
+    also: frozenset[Scope] = frozenset()
+
+    def admits(self, scopes: frozenset[Scope]) -> bool:
+        return not scopes.isdisjoint({self.scope, *self.also})
 
 
 def limit_of(call: Call) -> int:

@@ -76,7 +76,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         parameters.append({"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}})
     operation: dict[str, Any] = {
         "summary": endpoint.summary,
-        "description": f"Scope: {endpoint.scope}",
+        "description": f"Scope: {' or '.join([endpoint.scope, *sorted(endpoint.also)])}",
         "parameters": parameters,
         "responses": {"2XX": {"description": "Done"}, "4XX": {"description": "RFC 9457 problem details"}},
     }

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
 from relay.core.model import GeoMatch
+from relay.core.retention import HoldReason
 
 LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
 LONGEST_NAME = 64  # characters
@@ -146,6 +147,12 @@ class VerificationBody(Body):
 
 class CheckBody(Body):
     code: Annotated[str, Field(pattern="^[0-9]{6}$", description="six digits")]
+
+
+class PrivacyRequestBody(Body):
+    kind: Literal["hold"]
+    session: Annotated[str, Field(max_length=64)]
+    operator_reason: HoldReason
 
 
 def written(at: datetime | None) -> str | None:

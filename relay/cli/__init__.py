@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from relay.cli import accounts, connections, doctor, keyring, keys, numbers, pools, sandbox, schema, serve
+from relay.cli import accounts, connections, doctor, keyring, keys, numbers, pools, privacy, sandbox, schema, serve
 
 app = typer.Typer(
     name="relay",
@@ -24,6 +24,7 @@ app.add_typer(connections.app, name="connections")
 app.add_typer(pools.app, name="pools")
 app.add_typer(numbers.app, name="numbers")
 app.add_typer(keyring.app, name="keyring")
+app.add_typer(privacy.app, name="privacy")
 
 
 def main() -> None:

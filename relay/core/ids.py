@@ -57,6 +57,11 @@ def make_id(bucket: int, at: datetime, entropy: bytes) -> UUID:
     return UUID(int=milliseconds << 80 | _VERSION_7 | rand_a << 64 | _VARIANT | rand_b << _BUCKET_BITS | bucket)
 
 
+def first_id_at(bucket: int, at: datetime) -> UUID:
+    """The lowest id of a bucket at a time: ids that were made before are lower."""
+    return make_id(bucket, at, bytes(ENTROPY_BYTES))
+
+
 @dataclass(frozen=True, slots=True)
 class Seed:
     """Time and chance for one id, drawn before it is known in which bucket the row will be: makes a creation repeatable."""

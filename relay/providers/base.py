@@ -59,6 +59,7 @@ class Capabilities:
     answers_stop: bool = False  #: it confirms STOP to the person itself, and refuses ours
     receipt_by_id: bool = False  #: receipts name its own id only, not our token
     signs_webhooks: bool = False
+    signs_time: bool = False  #: what it signs includes when, and the adapter refuses what is old
     finds_messages: bool = False  #: it can be asked what it accepted for (from, to, since)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from relay import metrics
 from relay.core.closing import closing
-from relay.storage import inbox, outbox, people, sessions, suppressions
+from relay.storage import inbox, outbox, sessions, suppressions
 from relay.storage.database import Database, Transaction
 
 _BATCH = 100
@@ -57,15 +57,6 @@ class Expiry:
         async def work(tx: Transaction) -> int:
             before = inbox.answered_before(tx.now)
             return await suppressions.forget_answers(tx, bucket, before=before, limit=_BATCH)
-
-        return await self.database.run(work)
-
-    async def forget_people(self, bucket: int) -> int:
-        """Forget the keyed hashes of people whom no binding, no waiting text and no opt-out needs any more."""
-
-        async def work(tx: Transaction) -> int:
-            people_gone = await sessions.forget_people(tx, bucket, limit=_BATCH)
-            return people_gone + await people.forget_turns(tx, bucket, limit=_BATCH)
 
         return await self.database.run(work)
 

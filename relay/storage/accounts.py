@@ -106,8 +106,10 @@ async def change_pool(
 
 
 async def remove_pool(tx: Transaction, pool_id: UUID, account_id: UUID) -> bool:
-    """Remove it when it is empty; says whether it went."""
+    """Remove it when it is empty; says whether it went. Its bucket is remembered."""
     gone = await tx.fetchval(_SQL["remove_pool"], pool_id, account_id)
+    if gone is not None:
+        await tx.execute(_SQL["remember_pool"], account_id, bucket_of(pool_id))
     await tx.execute(_SQL["bump"])
     return gone is not None
 

@@ -96,6 +96,7 @@ class Directory:
     former_buckets: Mapping[
         tuple[UUID, str], frozenset[int]
     ]  #: (account, number) -> where its texts were recorded before
+    former_pools: Mapping[UUID, frozenset[int]] = field(default_factory=dict)  #: account -> buckets of removed pools
 
     @cached_property
     def number_by_e164(self) -> Mapping[tuple[UUID, str], Number]:
@@ -109,8 +110,9 @@ class Directory:
 
     @cached_property
     def buckets(self) -> frozenset[int]:
-        """The buckets in which anything can happen."""
-        return frozenset(p.bucket for p in self.pools.values()) | frozenset(a.bucket for a in self.accounts.values())
+        """The buckets in which anything can happen, or is still to be forgotten."""
+        here = frozenset(p.bucket for p in self.pools.values()) | frozenset(a.bucket for a in self.accounts.values())
+        return here.union(*self.former_pools.values())
 
     @cached_property
     def numbers_by_pool(self) -> Mapping[UUID, tuple[Number, ...]]:
@@ -129,6 +131,14 @@ class Directory:
 
     def pools_of(self, account_id: UUID) -> list[Pool]:
         return [p for p in self.pools.values() if p.account_id == account_id]
+
+    def buckets_of(self, account_id: UUID) -> frozenset[int]:
+        """Where something of an account may lie: its own bucket, its pools' and those of pools that it has removed."""
+        pools = frozenset(p.bucket for p in self.pools_of(account_id)) | self.former_pools.get(account_id, frozenset())
+        return pools | {self.accounts[account_id].bucket}
+
+    def connections_of(self, account_id: UUID) -> list[Connection]:
+        return [c for c in self.connections.values() if c.account_id == account_id]
 
 
 class Configuration:
@@ -169,6 +179,9 @@ async def _read(tx: Transaction, version: int) -> Directory:
     former: dict[tuple[UUID, str], set[int]] = {}
     for row in await tx.fetch(_SQL["former_numbers"]):
         former.setdefault((row["account_id"], row["e164"]), set()).add(row["bucket"])
+    gone: dict[UUID, set[int]] = {}
+    for row in await tx.fetch(_SQL["former_pools"]):
+        gone.setdefault(row["account_id"], set()).add(row["bucket"])
     known = {p.id for p in pools}
     return Directory(
         version=version,
@@ -177,6 +190,7 @@ async def _read(tx: Transaction, version: int) -> Directory:
         pools={p.id: p for p in pools},
         numbers={n.id: n for n in numbers if n.pool_id in known},
         former_buckets={number: frozenset(buckets) for number, buckets in former.items()},
+        former_pools={account: frozenset(buckets) for account, buckets in gone.items()},
     )
 
 

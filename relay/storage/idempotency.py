@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from relay.core.ids import Seed
+from relay.core.retention import REQUESTS_FOR
 from relay.storage import queries
 from relay.storage.database import Transaction
 
 _SQL = queries.load("idempotency")
-KEPT_FOR = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,4 @@ async def let_go(tx: Transaction, request: RequestKey) -> None:
 
 async def forget(tx: Transaction, bucket: int, *, limit: int) -> int:
     """Forget answers that are a day old; says how many."""
-    return len(await tx.fetch(_SQL["forget"], bucket, _day_ago(tx.now), limit))
-
-
-def _day_ago(now: datetime) -> datetime:
-    return now - KEPT_FOR
+    return len(await tx.fetch(_SQL["forget"], bucket, tx.now - REQUESTS_FOR, limit))

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from relay.core.delivery import MAY_STAND_PARKED, Outcome, states_before
 from relay.core.envelope import Envelope
-from relay.core.ids import ENTROPY_BYTES, bucket_of, make_id
+from relay.core.ids import bucket_of, first_id_at
 from relay.core.model import MessageKind, Reason, State
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
@@ -65,7 +65,7 @@ class Spent:
 
 async def begun_lately(tx: Transaction, bucket: int, within: timedelta) -> list[Spent]:
     """What has left which number lately, oldest first, whichever process sent it."""
-    oldest = make_id(bucket, tx.now - within, bytes(ENTROPY_BYTES))
+    oldest = first_id_at(bucket, tx.now - within)
     rows = await tx.fetch(_SQL["begun_lately"], bucket, oldest)
     return [Spent(r["number_id"], r["segments"], (tx.now - r["begun_at"]).total_seconds()) for r in rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from relay.core.arrival import Party
@@ -11,7 +11,6 @@ from relay.storage import queries
 from relay.storage.database import Transaction
 
 _SQL = queries.load("people")
-_TURNS_ARE_KEPT_FOR = timedelta(days=1)
 
 
 async def agree(tx: Transaction, bucket: int, names: Iterable[bytes]) -> None:
@@ -22,9 +21,9 @@ async def agree(tx: Transaction, bucket: int, names: Iterable[bytes]) -> None:
         await tx.execute(_SQL["agree"], bucket, tx.now, unique)
 
 
-async def forget_turns(tx: Transaction, bucket: int, *, limit: int) -> int:
-    """Forget who took turns a day ago; says how many."""
-    return len(await tx.fetch(_SQL["forget_turns"], bucket, tx.now - _TURNS_ARE_KEPT_FOR, limit))
+async def forget_turns(tx: Transaction, bucket: int, *, before: datetime, limit: int) -> int:
+    """Forget who took turns; says how many."""
+    return len(await tx.fetch(_SQL["forget_turns"], bucket, before, limit))
 
 
 async def recognise(tx: Transaction, bucket: int, parties: Sequence[Party]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +15,11 @@ from relay.core.closing import Closing, Stopped, Unsent
 from relay.core.errors import Conflict
 from relay.core.lifetime import Lifetime
 from relay.core.model import State
+from relay.core.retention import STARTS_FOR
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
 
 _SQL = queries.load("sessions")
-_START_IS_KEPT_FOR = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +269,7 @@ async def free_cooled(tx: Transaction, bucket: int, *, limit: int) -> int:
 
 async def forget_people(tx: Transaction, bucket: int, *, limit: int) -> int:
     """Forget people whom nothing needs any more; says how many."""
-    day_ago = tx.now - _START_IS_KEPT_FOR
+    day_ago = tx.now - STARTS_FOR
     found = [row["party_index"] for row in await tx.fetch(_SQL["needless_people"], bucket, day_ago, limit)]
     if not found:
         return 0

@@ -77,6 +77,14 @@ update pool set name = coalesce($3, name), require_verified = coalesce($4, requi
 delete from pool p where p.id = $1 and p.account_id = $2
    and not exists (select 1 from number n where n.pool_id = p.id) returning p.id;
 
+-- name: remember_pool
+-- $1 account $2 bucket of a pool that is gone. What happened in it is still to be forgotten
+insert into former_pool (account_id, bucket) values ($1, $2) on conflict do nothing;
+
+-- name: former_pools
+-- all of them
+select account_id, bucket from former_pool;
+
 -- name: pools_of
 -- $1 account. Straight from the table: a fan-out must see a pool that no cache knows yet
 select id, bucket, status from pool where account_id = $1 order by bucket, id;
@@ -95,11 +103,13 @@ select account_id, e164, bucket from former_number;
 insert into former_number (account_id, e164, bucket) values ($1, $2, $3) on conflict do nothing;
 
 -- name: remember_unknown
--- $1 account $2 number $3 account's bucket. Texts to a number that the account did not have yet were recorded there
+-- $1 account $2 number $3 account's bucket. Texts to a number that the account did not have yet were recorded there: their
+-- keys are kept for longer than their messages
 insert into former_number (account_id, e164, bucket)
 select $1::uuid, $2::text, $3::smallint
- where exists (select 1 from message m
-                where m.bucket = $3::smallint and m.account_id = $1::uuid and m.reason = 'unknown_number')
+ where exists (select 1 from connection c
+                 join inbox_key k on k.bucket = $3::smallint and k.connection_id = c.id
+                where c.account_id = $1::uuid)
     on conflict do nothing;
 
 -- name: change_rate

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from relay.core.ids import IdKind, bucket_of, parse
 from relay.core.model import Scope
-from tests.api.rig import ALICE, BOB, CAROL, Api, opening
+from tests.api.rig import ALICE, BOB, CAROL, DAVE, EVE, Api, opening
 from tests.services.carrier import lost_answer
 from tests.services.rig import CREDENTIALS
 
@@ -27,6 +27,7 @@ class Row:
     scope: Scope
     thing: str = ""
     body: Callable[[World], dict[str, object]] | None = None
+    also: tuple[Scope, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -54,7 +55,11 @@ def _number(world: World) -> dict[str, object]:
     return {"number": "+12025550109", "connection": world["connection"]}
 
 
-_S, _N, _A = Scope.SESSIONS, Scope.NUMBERS, Scope.ADMIN
+def _hold(world: World) -> dict[str, object]:
+    return {"kind": "hold", "session": world["session"], "operator_reason": "legal_claim"}
+
+
+_S, _N, _A, _P = Scope.SESSIONS, Scope.NUMBERS, Scope.ADMIN, Scope.PRIVACY
 
 #: In an order in which each can succeed in one world after the others: what ends something comes last.
 CONTRACT: tuple[Row, ...] = (
@@ -88,11 +93,16 @@ CONTRACT: tuple[Row, ...] = (
     Row("GET", "/v1/pools/{id}", _N, "empty pool"),
     Row("PATCH", "/v1/pools/{id}", _N, "empty pool", lambda _: {"name": "noon"}),
     Row("DELETE", "/v1/pools/{id}", _N, "empty pool"),
+    Row("POST", "/v1/privacy/requests", _P, body=_hold),
+    Row("DELETE", "/v1/privacy/holds/{id}", _P, "held session"),
+    Row("GET", "/v1/privacy/retention", _P, also=(Scope.AUDIT,)),
+    Row("GET", "/v1/privacy/processing-record", _P),
 )
 
 #: The kind of id that each thing has.
 KINDS = {
     "session": IdKind.SESSION,
+    "held session": IdKind.SESSION,
     "parked": IdKind.MESSAGE,
     "also parked": IdKind.MESSAGE,
     "connection": IdKind.CONNECTION,
@@ -107,9 +117,12 @@ async def furnished(api: Api) -> World:
     """One of everything: a session with two parked texts, connections, a number that nobody holds, an empty pool, a code."""
     session = await api.session()
     parked = [await parked_text(api, session) for _ in range(2)]
+    held = await api.session(DAVE, EVE)
+    await api.made("/v1/privacy/requests", _hold({"session": held["id"]}))
     spare = {"number": "+12025550108", "connection": api.connection, "reserved": True}
     return {
         "session": session["id"],
+        "held session": held["id"],
         "participant": session["participants"][0]["id"],
         "parked": parked[0],
         "also parked": parked[1],

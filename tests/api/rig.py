@@ -31,6 +31,7 @@ PUBLIC_URL = "https://relay.example.com"
 INSIDE_URL = "http://10.0.0.7:8000"  # where a proxy finds the process: nobody signs for this address
 
 ALICE, BOB, CAROL = "+12025550177", "+12025550188", "+12025550199"
+DAVE, EVE = "+12025550166", "+12025550155"
 NUMBERS = ("+12025550100", "+12025550101", "+12025550102")
 
 _serial = itertools.count(1)

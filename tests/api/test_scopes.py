@@ -33,7 +33,7 @@ async def test_only_the_declared_scope_gets_in_when_every_call_is_tried_with_eve
             let_in.setdefault(str(row), []).extend([scope] if answer.status_code != 403 else [])
             statuses.add((answer.status_code, answer.json().get("code") if answer.status_code == 403 else ""))
 
-    assert let_in == {str(row): [row.scope] for row in CONTRACT}
+    assert let_in == {str(row): [*row.also, row.scope] for row in CONTRACT}
     assert {status for status, _ in statuses} == {200, 201, 202, 204, 403}
     assert {code for status, code in statuses if status == 403} == {"scope_missing"}
 

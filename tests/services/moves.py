@@ -58,8 +58,8 @@ async def check_moves(db: Database) -> None:
     async with db.transaction() as tx:
         moves = await tx.fetch("select kind, id, before, after from seen_move order by n")
         events = await tx.fetch(
-            "select type, coalesce(message_id, session_id) as id from event where session_id is not null"
-            " or message_id is not null"
+            "select type, coalesce(message_id, session_id) as id from event"
+            " where type like 'message.%' or type like 'session.%'"
         )
         attempts = await tx.fetch("select message_id, n from attempt")
     told: Counter[tuple[str, UUID]] = Counter()

@@ -26,8 +26,8 @@ async def ended_talk(rig: Rig, *, rented: int = 1) -> Talk:
 
 async def clean_up(talk: Talk) -> None:
     """All that upkeep does about bindings and people."""
-    expiry = talk.rig.relay.expiry
-    for step in (expiry.free_numbers, expiry.forget_answers, expiry.forget_people):
+    expiry, retention = talk.rig.relay.expiry, talk.rig.relay.retention
+    for step in (expiry.free_numbers, expiry.forget_answers, retention.forget_people):
         while await step(talk.bucket):
             pass
 
@@ -201,7 +201,7 @@ async def test_nobody_is_forgotten_when_a_session_is_being_opened_for_them(rig: 
     parties = [rig.relay.vault.indexes.of(rig.account.id, phone) for phone in (ALICE, BOB)]
     async with rig.relay.database.transaction() as tx:
         await sessions.meet(tx, talk.bucket, [(p.index, p.key_id) for p in parties])
-        forgetting = asyncio.create_task(rig.relay.expiry.forget_people(talk.bucket))
+        forgetting = asyncio.create_task(rig.relay.retention.forget_people(talk.bucket))
         await until(lambda: rig.rows("select 1 from pg_locks where not granted"))
         await tx.execute(
             "insert into binding (bucket, number_id, party_index, session_id, participant_id, pair_index, held_until)"

@@ -49,7 +49,7 @@ def another(rig: Rig) -> Relay:
 
 
 async def forget(rig: Rig, bucket: int) -> None:
-    while await rig.relay.expiry.forget_people(bucket):
+    while await rig.relay.retention.forget_people(bucket):
         pass
 
 

@@ -20,6 +20,7 @@ from relay.core.model import (
     VerificationStatus,
 )
 from relay.core.phone import NumberKind
+from relay.core.retention import HoldReason
 from relay.storage.embedded import EmbeddedServer
 from tests.conftest import in_database
 
@@ -34,6 +35,7 @@ LISTS: dict[str, type[StrEnum]] = {
     "attempt_outcome": Outcome,
     "verification_purpose": VerificationPurpose,
     "verification_status": VerificationStatus,
+    "hold_reason": HoldReason,
 }
 
 

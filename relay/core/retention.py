@@ -1,0 +1,324 @@
+"""What is kept, why, and for how long: every column of every table belongs to exactly one data class, and only here.
+
+The rules that forget, the report of what is held, the record of processing (GDPR article 30) and the table in
+``docs/privacy.md`` are made from this list. A test holds it to the migrated database: a column without a class fails, and so
+does a class that names a column which is not there.
+
+Dates are counted from a row's own times, by the time that is passed in. A *hold* keeps what is known about a session (its
+row, its participants' rows, messages, attempts, events) beyond its period; it keeps no phone and no text, which go when the
+session closes and when the text has left, hold or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from relay.core import verification
+from relay.core.model import State
+
+#: So long after its due time something still there is overdue: upkeep comes by more often than that.
+GRACE = timedelta(hours=1)
+MESSAGES_FOR = timedelta(days=90)
+EVENTS_FOR = timedelta(days=30)
+INBOX_KEYS_FOR = timedelta(days=90)
+ANSWERS_FOR = timedelta(hours=24)
+REQUESTS_FOR = timedelta(hours=24)
+TURNS_FOR = timedelta(hours=24)
+#: A START is kept for so long, because an older STOP that is still on its way must lose against it.
+STARTS_FOR = timedelta(hours=24)
+#: States in which nothing of a message waits to leave any more.
+ENDED = (State.ACCEPTED, State.DELIVERED, State.UNDELIVERED, State.REFUSED, State.EXPIRED)
+
+
+class DataClass(StrEnum):
+    """A kind of data: what it is about decides how long it is kept."""
+
+    PHONE = "phone"
+    TEXT = "text"
+    PARTY_INDEX = "party_index"
+    PERSON = "person"
+    SUPPRESSION = "suppression"
+    INBOX_KEY = "inbox_key"
+    SESSION = "session"
+    MESSAGE = "message"
+    ATTEMPT = "attempt"
+    EVENT = "event"
+    HOLD = "hold"
+    AUTOMATIC_ANSWER = "automatic_answer"
+    IDEMPOTENCY_ANSWER = "idempotency_answer"
+    VERIFICATION = "verification"
+    TURN = "turn"
+    CREDENTIALS = "credentials"
+    CONFIGURATION = "configuration"
+    OPERATION = "operation"
+
+
+class HoldReason(StrEnum):
+    """Why a session's record is kept beyond its period (GDPR article 18 and 17(3)). A word, because free text names people."""
+
+    ACCURACY_CONTESTED = "accuracy_contested"
+    PROCESSING_OPPOSED = "processing_opposed"
+    LEGAL_CLAIM = "legal_claim"
+    OBJECTION_PENDING = "objection_pending"
+    AUTHORITY_REQUEST = "authority_request"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is to be said of one data class.
+
+    ``period`` counts from the row's own time; None where the end is something that happens, or a date that the row carries.
+    ``columns`` is table -> its columns of this class.
+    """
+
+    what: str
+    people: str
+    purpose: str
+    period: timedelta | None
+    until: str
+    sealed_by: str
+    columns: Mapping[str, tuple[str, ...]]
+
+
+def _columns(**tables: str) -> dict[str, tuple[str, ...]]:
+    return {table: tuple(names.split()) for table, names in tables.items()}
+
+
+_PAIR = "the two people of a session"
+_NOBODY = "none"
+_STAFF = "the account's and the operator's staff"
+_HASH = "keyed hash (index key)"
+_CLEAR = "not sealed: names nobody by itself"
+
+RULES: Mapping[DataClass, Rule] = {
+    DataClass.PHONE: Rule(
+        "phone numbers of participants",
+        _PAIR,
+        "to reach each of the two people with what the other writes",
+        None,
+        "the session closes or the participant is replaced",
+        "epoch key",
+        _columns(participant="sealed_phone epoch_id"),
+    ),
+    DataClass.TEXT: Rule(
+        "texts that still have to leave, with the phone that each is for",
+        "the two people of a session; people who get an automatic answer",
+        "to hand the text over to the carrier",
+        None,
+        "the carrier has accepted or refused it; at most 4 hours when waiting, 72 hours when parked",
+        "transit key",
+        _columns(
+            outbox="bucket message_id account_id session_id to_participant leg_no party_index kind number_id segments"
+            " sealed_phone sealed_text transit_id phase asked arrived_at due_at deadline_at"
+        ),
+    ),
+    DataClass.PARTY_INDEX: Rule(
+        "keyed hashes that recognise a person on a number",
+        _PAIR,
+        "to route a text to its session, and to keep a late one from reaching a stranger",
+        None,
+        "the cool-down after the session ends",
+        _HASH,
+        _columns(
+            binding="bucket number_id party_index session_id participant_id pair_index held_until",
+            participant="party_index",
+        ),
+    ),
+    DataClass.PERSON: Rule(
+        "whether a person wants texts, by keyed hash",
+        "everybody who was in a session",
+        "to honour STOP at the moment of sending",
+        STARTS_FOR,
+        "no session, no cool-down, no waiting text and no opt-out needs it any more",
+        _HASH,
+        _columns(person="bucket party_index key_id opted_out changed_at superseded"),
+    ),
+    DataClass.SUPPRESSION: Rule(
+        "opt-outs, and opt-ins that took one back, by keyed hash",
+        "everybody who wrote STOP",
+        "to go on honouring a STOP (an obligation by law)",
+        None,
+        "the account ends",
+        _HASH,
+        _columns(
+            suppression="bucket account_id party_index key_id opted_out changed_at",
+            fanout="bucket id account_id party_index key_id opted_out arrived_at other_indexes other_key_ids",
+        ),
+    ),
+    DataClass.INBOX_KEY: Rule(
+        "keyed hashes of what carriers have delivered",
+        _NOBODY,
+        "to take a repeated or replayed delivery for what it is",
+        INBOX_KEYS_FOR,
+        "90 days; where the carrier's signature carries no time, until its connection is removed",
+        "keyed hash (fingerprint key)",
+        _columns(inbox_key="bucket connection_id kind key fingerprint key_id at"),
+    ),
+    DataClass.SESSION: Rule(
+        "sessions and who took part, without phone",
+        _PAIR,
+        "to answer for what became of a conversation",
+        MESSAGES_FOR,
+        "90 days after it closed, and its messages and bindings are gone",
+        _CLEAR,
+        _columns(
+            session="bucket id account_id pool_id status unique_name metadata created_at expires_at idle_timeout idle_at"
+            " cool_down last_message_at last_leg_no closed_at close_reason",
+            participant="bucket id session_id slot status label number_id",
+        ),
+    ),
+    DataClass.MESSAGE: Rule(
+        "that a text was sent, when, and what became of it; never the text",
+        _PAIR,
+        "to show that a text was delivered or why not",
+        MESSAGES_FOR,
+        "90 days after it arrived",
+        _CLEAR,
+        _columns(
+            message="bucket id account_id session_id kind from_participant to_participant leg_no state reason segments"
+            " attempts received_at changed_at accepted_at delivered_at"
+        ),
+    ),
+    DataClass.ATTEMPT: Rule(
+        "each try at handing a text over",
+        _NOBODY,
+        "to never send a text twice",
+        MESSAGES_FOR,
+        "its message is forgotten",
+        _CLEAR,
+        _columns(attempt="bucket id message_id n epoch begun_at ended_at outcome"),
+    ),
+    DataClass.EVENT: Rule(
+        "that something changed its state, and when",
+        _PAIR,
+        "to tell the account, and to account for what was done",
+        EVENTS_FOR,
+        "30 days after it happened",
+        _CLEAR,
+        _columns(
+            event="bucket id account_id type session_id participant_id message_id number_id verification_id reason at"
+        ),
+    ),
+    DataClass.HOLD: Rule(
+        "which sessions are kept beyond their period, why and by whose key",
+        _PAIR,
+        "to restrict processing (article 18) or to defend a claim (article 17(3))",
+        None,
+        "its session is forgotten",
+        _CLEAR,
+        _columns(hold="bucket session_id id account_id reason placed_at placed_by lifted_at"),
+    ),
+    DataClass.AUTOMATIC_ANSWER: Rule(
+        "when somebody last got an automatic answer, by keyed hash",
+        "everybody who was answered automatically",
+        "to answer nobody twice a day",
+        ANSWERS_FOR,
+        "24 hours",
+        _HASH,
+        _columns(answer="bucket number_id party_index kind last_at"),
+    ),
+    DataClass.IDEMPOTENCY_ANSWER: Rule(
+        "what a request was answered",
+        _STAFF,
+        "to give the same request the same answer",
+        REQUESTS_FOR,
+        "24 hours",
+        "transit key; keyed hash (fingerprint key)",
+        _columns(
+            idempotency="bucket account_id key fingerprint entropy created_at lease_until status sealed_answer transit_id"
+        ),
+    ),
+    DataClass.VERIFICATION: Rule(
+        "that somebody was sent a code, by keyed hash, and whether it came back",
+        "everybody who was sent a code",
+        "to prove a phone, and to send nobody too many codes",
+        verification.KEPT_FOR,
+        "24 hours; the code's own hash until it was right or its five minutes are over",
+        "keyed hashes (index key, fingerprint key)",
+        _columns(
+            verification="bucket id account_id party_index purpose status reason digest key_id checks last_check created_at"
+            " expires_at token_until used_by"
+        ),
+    ),
+    DataClass.TURN: Rule(
+        "who, and what, was just being dealt with, by keyed hash; only while keys change",
+        "everybody who turns up while there are several index keys",
+        "to know a person, a text or a request by one name while it has several",
+        TURNS_FOR,
+        "24 hours",
+        _HASH,
+        _columns(turn="bucket name at"),
+    ),
+    DataClass.CREDENTIALS: Rule(
+        "API keys, as hashes, and the credentials at carriers",
+        _STAFF,
+        "to let in who may, and to be let in",
+        None,
+        "the account ends, or it is removed",
+        "settings key; SHA-256 of 256 random bits",
+        _columns(
+            api_key="bucket id account_id name secret_hash scopes created_at expires_at revoked_at last_used_at",
+            connection="id account_id provider sealed_credentials key_id created_at",
+        ),
+    ),
+    DataClass.CONFIGURATION: Rule(
+        "accounts, pools and rented numbers",
+        _STAFF,
+        "to run the account",
+        None,
+        "the account ends, or it is removed",
+        _CLEAR,
+        _columns(
+            account="id bucket name programme help_contact language notices on_ambiguous allowed_countries"
+            " default_expires_in default_idle_timeout default_cool_down created_at",
+            pool="id account_id bucket name status created_at require_verified",
+            former_pool="account_id bucket",
+            number="id account_id pool_id connection_id e164 country area_code kind rate created_at",
+            former_number="account_id e164 bucket",
+            number_state="bucket number_id account_id state changed_at",
+        ),
+    ),
+    DataClass.OPERATION: Rule(
+        "which process works on what, and the schema's version",
+        _NOBODY,
+        "to run the installation",
+        None,
+        "the installation ends",
+        _CLEAR,
+        _columns(
+            lease="bucket name owner epoch until",
+            process="owner until",
+            forgetting="bucket passed_at",
+            configuration="id version",
+            keyring_check="purpose key_id answer use_from in_use in_use_since destroyed_at told_of_use told_of_end",
+            keyholder="owner until holds seals",
+            schema_migration="number name checksum applied_at",
+            migration_lease="id owner until",
+        ),
+    ),
+}
+
+
+def classified() -> Iterator[tuple[str, str, DataClass]]:
+    """Every column: table, column, class."""
+    for data_class, rule in RULES.items():
+        for table, columns in rule.columns.items():
+            yield from ((table, column, data_class) for column in columns)
+
+
+def overdue_before(data_class: DataClass, now: datetime) -> datetime:
+    """What was due before this, by the class's period or a date in the row, should have been forgotten more than an hour ago."""
+    return now - (RULES[data_class].period or timedelta()) - GRACE
+
+
+def keys_forgotten_before(now: datetime, *, has_connection: bool, signature_is_timed: bool) -> datetime | None:
+    """Up to when the inbox keys of a connection are forgotten; None = they are kept.
+
+    Without its connection nothing can be replayed. A signature that carries no time stays valid for ever, and so must the memory.
+    """
+    if not has_connection:
+        return now
+    return now - INBOX_KEYS_FOR if signature_is_timed else None
