@@ -20,7 +20,7 @@ from tests.campaign import burst, crashes, cut_scene, failover, scenes, selftest
 from tests.campaign.outcome import Outcome, record
 
 #: 1,000,000 texts and 1,000 kills, in parts that one machine's memory can hold.
-_PARTS, _PART = 10, partial(crashes.Goal, 100_000, 100, 3600.0, slack=1.8)
+_PARTS, _PART, _PART_SLACK = 10, partial(crashes.Goal, 100_000, 100, 3600.0), 1.8
 
 Scene = Callable[[Path, int, bool], Coroutine[Any, Any, Outcome]]
 
@@ -77,7 +77,7 @@ def _runs(chosen: argparse.Namespace, place: Path, seed: int) -> Iterator[tuple[
         yield name, SCENES[name](place / name, seed, chosen.full)
     if chosen.full and not chosen.scene:
         for part in range(chosen.parts):
-            goal = _PART(rate=chosen.rate)
+            goal = _PART(rate=chosen.rate, slack=max(chosen.slack, _PART_SLACK))
             yield "crashes, long", crashes.campaign(place / f"part-{part}", seed=seed + part, goal=goal)
     elif not chosen.scene:
         goal = crashes.Goal(chosen.texts, chosen.kills, chosen.within, chosen.rate, chosen.slack)
