@@ -23,6 +23,7 @@ from relay.services.accounts import Accounts
 from relay.services.ambiguity import Ambiguity
 from relay.services.connections import Connections
 from relay.services.depths import Depths
+from relay.services.erasure import Erasure
 from relay.services.expiry import Expiry
 from relay.services.holds import Holds
 from relay.services.idempotency import Idempotency
@@ -81,6 +82,7 @@ class Relay:
     receipts: Receipts
     sending: Sending
     ambiguity: Ambiguity
+    erasure: Erasure
     expiry: Expiry
     holds: Holds
     retention: Retention
@@ -143,6 +145,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         receipts=Receipts(db),
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls),
+        erasure=Erasure(db, rotates=settings.rotate_keys),
         expiry=Expiry(db),
         holds=Holds(db),
         retention=Retention(db, config, adapters),
@@ -239,6 +242,7 @@ def _steps(relay: Relay) -> list[Step]:
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
         Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
         Step("end_verifications", rarely, lambda lease: relay.verifications.end_old(lease.bucket)),
+        Step("finish_erasures", rarely, lambda lease: relay.erasure.finish(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 

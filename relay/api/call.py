@@ -13,6 +13,7 @@ from relay.core.ids import Seed
 from relay.core.model import Scope
 from relay.services.accounts import Accounts
 from relay.services.connections import Connections
+from relay.services.erasure import Erasure
 from relay.services.holds import Holds
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
@@ -47,6 +48,8 @@ class Services(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def connections(self) -> Connections: ...
+    @property
+    def erasure(self) -> Erasure: ...
     @property
     def holds(self) -> Holds: ...
     @property

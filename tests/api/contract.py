@@ -95,6 +95,7 @@ CONTRACT: tuple[Row, ...] = (
     Row("DELETE", "/v1/pools/{id}", _N, "empty pool"),
     Row("POST", "/v1/privacy/requests", _P, body=_hold),
     Row("DELETE", "/v1/privacy/holds/{id}", _P, "held session"),
+    Row("DELETE", "/v1/sessions/{id}", _S, "held session"),
     Row("GET", "/v1/privacy/retention", _P, also=(Scope.AUDIT,)),
     Row("GET", "/v1/privacy/processing-record", _P),
 )

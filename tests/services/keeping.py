@@ -39,6 +39,7 @@ _TABLES = {
     "inbox_key": "key",
     "suppression": "party_index",
     "fanout": "id",
+    "erasure": "session_id, asked_at",
     "verification": "id, created_at",
     "number_state": "number_id",
     "api_key": "id",
@@ -67,7 +68,8 @@ class Watcher:
         return wrong + list(_phones_and_texts(rows))
 
     def _due(self, rows: Rows) -> Iterable[tuple[Kept, datetime]]:
-        messages = {m["id"]: self._message_due(m) for m in rows["message"]}
+        erased = {r["session_id"] for r in rows["erasure"]}
+        messages = {m["id"]: self._message_due(m, erased) for m in rows["message"]}
         bindings = {(b["number_id"], b["party_index"]): b["held_until"] or NEVER for b in rows["binding"]}
         sessions = {s["id"]: self._session_due(s, rows, messages) for s in rows["session"]}
         yield from ((("message", key), at) for key, at in messages.items())
@@ -88,10 +90,13 @@ class Watcher:
         for table in ("inbox_key", "suppression", "number_state", "api_key"):
             yield from (((table, tuple(row.values())), NEVER) for row in rows[table])
         yield from ((("fanout", f["id"]), AT_ONCE) for f in rows["fanout"])
+        for r in rows["erasure"]:
+            waits = [m["id"] for m in rows["message"] if m["session_id"] == r["session_id"]]
+            yield ("erasure", r["session_id"]), NEVER if waits else r["asked_at"]
 
-    def _message_due(self, m: Row) -> datetime:
+    def _message_due(self, m: Row, erased: set[UUID]) -> datetime:
         waits = m["state"] in ("queued", "sending", "parked")
-        due: datetime = m["received_at"] + MONTHS
+        due: datetime = AT_ONCE if m["session_id"] in erased else m["received_at"] + MONTHS
         return NEVER if waits or m["session_id"] in self.held else due
 
     def _session_due(self, s: Row, rows: Rows, messages: Mapping[UUID, datetime]) -> datetime:
