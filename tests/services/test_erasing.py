@@ -23,7 +23,6 @@ from tests.services.rig import Rig, Talk, make_rig, start_talk
 from tests.services.waiting import until
 
 HOUR, DAY = 3600, 86400
-WORDS = {"unique_name": "trip-991", "metadata": {"order": "991"}}
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ async def rig(db: Database) -> Rig:
 
 async def talked(rig: Rig, count: int = 3) -> Talk:
     """A session of some words, with texts sent both ways."""
-    talk = await start_talk(rig, cool_down=DAY, **WORDS)
+    talk = await start_talk(rig, cool_down=DAY, unique_name="trip-991", metadata={"order": "991"})
     for n in range(count):
         await talk.say(f"hello {n}", slot=1 + n % 2)
     await rig.send_all(talk.bucket)
@@ -233,9 +232,7 @@ async def test_an_erasure_is_refused_when_a_hold_is_placed_before_it_has_its_tur
 
 async def test_one_of_the_two_wins_when_holds_and_erasures_race(rig: Rig) -> None:
     pool = await rig.pool("default", numbers(12))
-    talks = [
-        await start_talk(rig, pool=pool, one=ALICE, other=CAROL, **WORDS | {"unique_name": None}) for _ in range(12)
-    ]
+    talks = [await start_talk(rig, pool=pool, one=ALICE, other=CAROL) for _ in range(12)]
     for talk in talks:
         await talk.say("hello")
     done = await asyncio.gather(*(do(t) for t in talks for do in (place, erase)), return_exceptions=True)
