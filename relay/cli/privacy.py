@@ -1,7 +1,7 @@
 """``relay privacy``: what is kept about people, whether it is forgotten in time, and what one person may ask.
 
-Whose phone it is about is asked for on a terminal, else read from stdin. It is never an argument: those are in the shell's history
-and in every process listing.
+Whose phone it is about is asked for on a terminal, else read from stdin. It is never an argument: those are in the shell's
+history and in every process listing.
 """
 
 from __future__ import annotations
@@ -89,10 +89,7 @@ def erase(account: OfAccount, reason: Why = _WHY) -> None:
 
 def _asked_phone() -> Phone:
     """The phone that is typed, or the one line of stdin."""
-    if sys.stdin.isatty():
-        given = typer.prompt("phone", hide_input=False, err=True)
-    else:
-        given = sys.stdin.readline()
+    given = typer.prompt("phone", err=True) if sys.stdin.isatty() else sys.stdin.readline()
     with told():
         return Phone.parse(given.strip())
     raise AssertionError  # told() leaves the program

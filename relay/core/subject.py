@@ -41,7 +41,10 @@ STAYS = (
     Stays(DataClass.SESSION, "ids, times and the numbers used, for 90 days; without name, labels and metadata"),
     Stays(DataClass.PARTY_INDEX, "keyed hashes while numbers cool down, or a late text would reach a stranger"),
     Stays(DataClass.PERSON, "whether texts are wanted, by keyed hash, while a number cools down"),
-    Stays(DataClass.MESSAGE, "a text that may have left: what is known of it goes when it has ended"),
+    Stays(
+        DataClass.MESSAGE,
+        "a text that may have left, until it has ended; 90 days where a row does not say whose text it was",
+    ),
     Stays(DataClass.AUTOMATIC_ANSWER, "when an automatic answer was given, by keyed hash: 24 hours"),
     *ALWAYS,
 )

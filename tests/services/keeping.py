@@ -22,6 +22,7 @@ Rows = Mapping[str, list[Row]]
 Kept = tuple[str, object]  #: the class of something kept, and what names it
 
 MONTHS, MONTH, DAY = timedelta(days=90), timedelta(days=30), timedelta(hours=24)
+WEEK, YEAR = timedelta(days=7), timedelta(days=396)
 PARKED, QUEUED = timedelta(hours=72), timedelta(hours=4)
 NEVER = datetime.max.replace(tzinfo=UTC)
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
@@ -40,6 +41,8 @@ _TABLES = {
     "suppression": "party_index",
     "fanout": "id",
     "erasure": "session_id, asked_at",
+    "privacy_request": "id, asked_at, parties is not null as lasts",
+    "privacy_export": "id, made_at",
     "verification": "id, created_at",
     "number_state": "number_id",
     "api_key": "id",
@@ -90,6 +93,11 @@ class Watcher:
         for table in ("inbox_key", "suppression", "number_state", "api_key"):
             yield from (((table, tuple(row.values())), NEVER) for row in rows[table])
         yield from ((("fanout", f["id"]), AT_ONCE) for f in rows["fanout"])
+        yield from ((("export", x["id"]), x["made_at"] + WEEK) for x in rows["privacy_export"])
+        for r in rows["privacy_request"]:
+            yield ("request", r["id"]), r["asked_at"] + YEAR
+            if r["lasts"]:
+                yield ("person of a request", r["id"]), AT_ONCE
         for r in rows["erasure"]:
             waits = [m["id"] for m in rows["message"] if m["session_id"] == r["session_id"]]
             yield ("erasure", r["session_id"]), NEVER if waits else r["asked_at"]
