@@ -17,6 +17,7 @@ from relay.services.erasure import Erased
 from relay.storage import erasure, retention, sessions
 from relay.storage.database import Database
 from tests.services.carrier import lost_answer
+from tests.services.dying import dies_while_forgetting
 from tests.services.keeping import Watcher, left, upkeep
 from tests.services.people import ALICE, CAROL, numbers
 from tests.services.rig import Rig, Talk, make_rig, start_talk
@@ -103,19 +104,12 @@ async def test_upkeep_finishes_when_the_process_is_killed_after_the_first_transa
     talk = await talked(rig)
     other = await start_talk(rig, pool=talk.pool, one=ALICE, other=CAROL)
     await other.say("hello")
-    async with rig.relay.database.transaction() as tx:
-        await tx.execute(
-            "update session set status = 'closed', closed_at = $1, close_reason = 'api' where id = $2", tx.now, talk.id
-        )
-        await tx.execute(
-            "update participant set status = 'closed', sealed_phone = null, epoch_id = null where session_id = $1",
-            talk.id,
-        )
-        await erasure.erase(tx, talk.id)
+    await dies_while_forgetting(rig, erase(talk))
+    emptied = (await rig.relay.sessions.read(rig.account, talk.id)).session.close_reason
     unfinished = await rig.value("select count(*) from message where session_id = $1", talk.id)
     await upkeep(rig)
 
-    assert unfinished == 3
+    assert (emptied, unfinished) == (CloseReason.ERASED, 3)
     assert await rig.rows("select distinct session_id from message") == [{"session_id": other.id}]
     assert (
         await rig.value("select count(*) from attempt a left join message m on m.id = a.message_id where m.id is null")

@@ -20,11 +20,12 @@ from relay.core.phone import Phone
 from relay.core.retention import DataClass, HoldReason
 from relay.core.subject import OperatorReason, RequestKind
 from relay.services.subjects import Request, SubjectWanted
-from relay.storage import sealed, subjects
+from relay.storage import sealed
 from relay.storage.database import Database
 from relay.vault import keyring, keyring_file
 from relay.vault.sealing import Sealed
 from relay.wiring import open_keyring
+from tests.services.dying import dies_while_forgetting
 from tests.services.keeping import Watcher, upkeep
 from tests.services.people import ALICE, BOB, CAROL, STRANGER, numbers, phone
 from tests.services.rig import Rig, Talk, make_rig, proxy_of, start_talk
@@ -270,14 +271,13 @@ async def test_an_erasure_is_finished_by_upkeep_when_its_process_was_killed(rig:
     talks.append(await start_talk(rig, pool=await rig.pool("other", numbers(3, start=10)), one=CAROL, other=ALICE))
     for talk in talks:
         await talk.say("hello")
-    party = rig.relay.vault.indexes.of(rig.account.id, ALICE)
-    request_id = (await rig.seed()).id_in(rig.account.bucket)
-    new = subjects.NewRequest(request_id, rig.account.id, ERASURE, WHY, None, party.indexes)
-    async with rig.relay.database.transaction() as tx:
-        assert await subjects.write_request(tx, new)
+        await rig.send_all(talk.bucket)
+    await dies_while_forgetting(rig, ask(rig, ERASURE))
+    begun = await rig.rows("select distinct close_reason from session order by 1")
     before = await rig.value("select count(*) from message")
     await upkeep(rig)
 
+    assert begun == [{"close_reason": "erased"}, {"close_reason": None}]
     assert (before, await rig.value("select count(*) from message")) == (2, 0)
     assert await rig.rows("select parties from privacy_request") == [{"parties": None}]
     assert await rig.rows("select distinct close_reason from session") == [{"close_reason": "erased"}]
