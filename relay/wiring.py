@@ -23,6 +23,7 @@ from relay.services.accounts import Accounts
 from relay.services.ambiguity import Ambiguity
 from relay.services.connections import Connections
 from relay.services.depths import Depths
+from relay.services.erasure import Erasure
 from relay.services.expiry import Expiry
 from relay.services.holds import Holds
 from relay.services.idempotency import Idempotency
@@ -37,6 +38,7 @@ from relay.services.retention import Retention
 from relay.services.rotation import Rotation
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
+from relay.services.subjects import Subjects
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
 from relay.settings import Settings
@@ -74,6 +76,7 @@ class Relay:
     numbers: Numbers
     pools: Pools
     sessions: Sessions
+    subjects: Subjects
     texts: Texts
     verifications: Verifications
     inbound: Inbound
@@ -81,12 +84,18 @@ class Relay:
     receipts: Receipts
     sending: Sending
     ambiguity: Ambiguity
+    erasure: Erasure
     expiry: Expiry
     holds: Holds
     retention: Retention
     depths: Depths
     rotation: Rotation
     wakeup: Wakeup
+
+    @property
+    def public_url(self) -> str:
+        """Where the world finds this installation."""
+        return self.settings.public_url
 
 
 @asynccontextmanager
@@ -121,6 +130,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
 
     optouts = OptOuts(db, config, vault, adapters, queued)
 
+    erasure = Erasure(db, rotates=settings.rotate_keys)
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
         settings=settings,
@@ -136,6 +146,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         numbers=Numbers(db, config),
         pools=Pools(db, config),
         sessions=Sessions(db, config, vault),
+        subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
         inbound=Inbound(db, config, vault, optouts.take, queued),
@@ -143,6 +154,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         receipts=Receipts(db),
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls),
+        erasure=erasure,
         expiry=Expiry(db),
         holds=Holds(db),
         retention=Retention(db, config, adapters),
@@ -239,6 +251,9 @@ def _steps(relay: Relay) -> list[Step]:
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
         Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
         Step("end_verifications", rarely, lambda lease: relay.verifications.end_old(lease.bucket)),
+        Step("finish_erasures", rarely, lambda lease: relay.erasure.finish(lease.bucket)),
+        Step("finish_requests", rarely, lambda lease: relay.subjects.finish(lease.bucket)),
+        Step("forget_copies", 10 * rarely, lambda lease: relay.subjects.forget(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 

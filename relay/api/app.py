@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from relay import logs, metrics
-from relay.api import account, messages, numbers, operations, privacy, problems, sessions, verifications
+from relay.api import account, downloads, messages, numbers, operations, privacy, problems, sessions, verifications
 from relay.api.call import Call, Endpoint, Reply, Services
 from relay.api.limits import Limits
 from relay.api.reading import read_body, require_json
@@ -62,7 +62,7 @@ def build_app(services: Services, *, api_rate: float, extra: Sequence[BaseRoute]
         here = {e.method: e for e in ENDPOINTS if e.path == path}
         routes.append(Route(path, _Way(here, services, limits), methods=list(here)))
     app = Starlette(
-        routes=[*routes, *operations.routes(services, ENDPOINTS), *extra],
+        routes=[*routes, *operations.routes(services, ENDPOINTS), downloads.route(services), *extra],
         exception_handlers={404: _no_such_call, 405: _no_such_call},
     )
     app.router.redirect_slashes = False  # the address that it would name comes from the Host header

@@ -13,6 +13,7 @@ from relay.core.ids import Seed
 from relay.core.model import Scope
 from relay.services.accounts import Accounts
 from relay.services.connections import Connections
+from relay.services.erasure import Erasure
 from relay.services.holds import Holds
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
@@ -23,6 +24,7 @@ from relay.services.receipts import Receipts
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
 from relay.services.sessions import Sessions
+from relay.services.subjects import Subjects
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
 from relay.storage.configuration import Account, Configuration
@@ -42,11 +44,15 @@ class Services(Protocol):
     @property
     def configuration(self) -> Configuration: ...
     @property
+    def public_url(self) -> str: ...
+    @property
     def vault(self) -> Vault: ...
     @property
     def accounts(self) -> Accounts: ...
     @property
     def connections(self) -> Connections: ...
+    @property
+    def erasure(self) -> Erasure: ...
     @property
     def holds(self) -> Holds: ...
     @property
@@ -67,6 +73,8 @@ class Services(Protocol):
     def retention(self) -> Retention: ...
     @property
     def sessions(self) -> Sessions: ...
+    @property
+    def subjects(self) -> Subjects: ...
     @property
     def texts(self) -> Texts: ...
     @property

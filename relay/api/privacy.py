@@ -1,34 +1,92 @@
-"""``/v1/privacy``: what is kept and for how long, and what must be kept all the same."""
+"""``/v1/privacy``: what is kept and for how long, what must be kept all the same, and what one person may ask."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from relay.api.call import Call, Endpoint, Reply
+from relay.api.downloads import DOWNLOADS, Links
 from relay.api.schemas import PrivacyRequestBody, written
+from relay.api.sessions import stays_json
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
-from relay.core.retention import RULES, Rule
+from relay.core.phone import Phone
+from relay.core.retention import RULES, HoldReason, Rule
+from relay.core.subject import STAYS, OperatorReason, RequestKind
 from relay.services.retention import Report
+from relay.services.subjects import Request, SubjectWanted
 from relay.storage.holdings import Holding
 from relay.storage.retention import Hold
 
+_HOLD_FIELDS, _PERSON_FIELDS = {"session", "operator_reason"}, {"phone", "verification_token", "operator_reason"}
+
 
 async def ask(call: Call) -> Reply:
-    """A request about people's data. So far there is one kind: a hold."""
+    """A request about people's data: that a session is held, or what there is about one person, or that it goes."""
     body = call.read(PrivacyRequestBody)
+    return await (_hold(call, body) if body.kind == "hold" else _ask_about_person(call, body))
+
+
+async def _hold(call: Call, body: PrivacyRequestBody) -> Reply:
+    _refuse_fields(body, _HOLD_FIELDS, needed=_HOLD_FIELDS)
+    reason = _word(HoldReason, body.operator_reason or "")
     try:
-        session_id = ids.parse(IdKind.SESSION, body.session)
+        session_id = ids.parse(IdKind.SESSION, body.session or "")
     except NotFound:
         raise InvalidInput(Problem("session", "unknown_session", "must be a session of this account")) from None
     key_id = call.caller.key_id
-    hold = await call.services.holds.place(
-        call.account, session_id, body.operator_reason, key_id=key_id, seed=call.seed
-    )
+    hold = await call.services.holds.place(call.account, session_id, reason, key_id=key_id, seed=call.seed)
     return Reply(hold_json(hold), 201)
+
+
+async def _ask_about_person(call: Call, body: PrivacyRequestBody) -> Reply:
+    _refuse_fields(body, _PERSON_FIELDS, needed={"phone"})
+    if (body.verification_token is None) == (body.operator_reason is None):
+        words = "give a token that proves the phone, or an operator_reason; one of the two"
+        raise InvalidInput(Problem("verification_token", "missing", words))
+    wanted = SubjectWanted(
+        RequestKind(body.kind),
+        Phone.parse(body.phone or ""),
+        body.verification_token,
+        None if body.operator_reason is None else _word(OperatorReason, body.operator_reason),
+    )
+    request = await call.services.subjects.ask(call.account, wanted, key_id=call.caller.key_id, seed=call.seed)
+    document = request_json(call, request)
+    if request.kind is RequestKind.ERASURE:
+        unreadable_from = written(await call.services.erasure.unreadable_from())
+        stays = [stays_json(one) for one in STAYS]
+        document |= {"stays": stays, "backups_unreadable_from": unreadable_from}
+    return Reply(document, 201)
+
+
+def _refuse_fields(body: PrivacyRequestBody, known: set[str], *, needed: set[str]) -> None:
+    """Raises InvalidInput for a field that this kind of request does not take, and for one that it lacks."""
+    given = {name for name, value in body if value is not None} - {"kind"}
+    wrong = [Problem(f, "unknown_field", "is not a field of this request") for f in sorted(given - known)]
+    wrong += [Problem(f, "missing", "is required") for f in sorted(needed - given)]
+    if wrong:
+        raise InvalidInput(*wrong)
+
+
+W = TypeVar("W", bound=StrEnum)
+
+
+def _word(words: type[W], given: str) -> W:
+    """Raises InvalidInput for a reason that there is not for this kind of request."""
+    try:
+        return words(given)
+    except ValueError:
+        said = f"must be one of: {', '.join(words)}"
+        raise InvalidInput(Problem("operator_reason", "invalid", said)) from None
+
+
+async def read_request(call: Call) -> Reply:
+    request_id = ids.parse(IdKind.REQUEST, call.path["id"])
+    return Reply(request_json(call, await call.services.subjects.read(call.account, request_id)))
 
 
 async def lift_hold(call: Call) -> Reply:
@@ -46,6 +104,21 @@ async def read_processing_record(call: Call) -> Reply:
     recipients = [{"provider": name, "receives": ["phone", "text"]} for name in providers]
     activities = [{"class": str(data_class), **_activity(rule)} for data_class, rule in RULES.items()]
     return Reply({"controller": call.account.name, "activities": activities, "recipients": recipients})
+
+
+def request_json(call: Call, r: Request) -> dict[str, Any]:
+    """A request about a person: not about whom."""
+    download = None
+    if r.download_until is not None:
+        token = Links(call.services.vault.tokens.download_secret).write(r.id, r.download_until)
+        address = call.services.public_url.rstrip("/") + DOWNLOADS.replace("{token}", token)
+        download = {"url": address, "expires_at": written(r.download_until)}
+    return {
+        "id": public(IdKind.REQUEST, r.id),
+        "kind": str(r.kind),
+        "asked_at": written(r.asked_at),
+        "download": download,
+    }
 
 
 def hold_json(h: Hold) -> dict[str, Any]:
@@ -92,7 +165,10 @@ def _activity(rule: Rule) -> dict[str, Any]:
 _P, _AUDITOR = Scope.PRIVACY, frozenset({Scope.AUDIT})
 
 ENDPOINTS = (
-    Endpoint("POST", "/v1/privacy/requests", _P, ask, "Put a hold on a session", PrivacyRequestBody),
+    Endpoint(
+        "POST", "/v1/privacy/requests", _P, ask, "Hold a session; access or erasure for a person", PrivacyRequestBody
+    ),
+    Endpoint("GET", "/v1/privacy/requests/{id}", _P, read_request, "A request for access or erasure, and its download"),
     Endpoint("DELETE", "/v1/privacy/holds/{id}", _P, lift_hold, "Lift the hold on a session (its id)"),
     Endpoint("GET", "/v1/privacy/retention", _P, read_retention, "What is held, and what is overdue", also=_AUDITOR),
     Endpoint("GET", "/v1/privacy/processing-record", _P, read_processing_record, "Record of processing (article 30)"),

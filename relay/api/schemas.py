@@ -10,7 +10,6 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
 from relay.core.model import GeoMatch
-from relay.core.retention import HoldReason
 
 LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
 LONGEST_NAME = 64  # characters
@@ -56,6 +55,17 @@ CoolDown = Annotated[
     Field(ge=int(SHORTEST_COOL_DOWN.total_seconds()), le=int(LONGEST_COOL_DOWN.total_seconds()), description="seconds"),
 ]
 Rate = Annotated[float, Field(gt=0, le=10_000, description="segments per second")]
+#: Those for a hold and those for a person: which is for what, ``privacy`` says.
+OperatorReasonWord = Literal[
+    "accuracy_contested",
+    "processing_opposed",
+    "legal_claim",
+    "objection_pending",
+    "authority_request",
+    "identified_otherwise",
+    "legal_representative",
+    "own_initiative",
+]
 
 
 class Body(BaseModel):
@@ -150,9 +160,13 @@ class CheckBody(Body):
 
 
 class PrivacyRequestBody(Body):
-    kind: Literal["hold"]
-    session: Annotated[str, Field(max_length=64)]
-    operator_reason: HoldReason
+    """A hold is about a session, the others are about a person: which fields go together is for ``privacy`` to say."""
+
+    kind: Literal["hold", "access", "erasure"]
+    session: Annotated[str, Field(max_length=64)] | None = None
+    phone: Phone | None = None
+    verification_token: Annotated[str, Field(max_length=64)] | None = None
+    operator_reason: OperatorReasonWord | None = None
 
 
 def written(at: datetime | None) -> str | None:

@@ -9,6 +9,7 @@ from relay.api.cursors import Cursors
 from relay.api.messages import message_json
 from relay.api.schemas import LONGEST_NAME, EmptyBody, SessionBody, SessionChangeBody, TextBody, written
 from relay.core import ids
+from relay.core.erasure import Stays
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
@@ -55,6 +56,20 @@ async def close_session(call: Call) -> Reply:
     session_id = ids.parse(IdKind.SESSION, call.path["id"])
     view, in_flight = await call.services.sessions.close(call.account, session_id)
     return Reply({"session": session_json(view), "in_flight": [public(IdKind.MESSAGE, m) for m in in_flight]})
+
+
+async def erase_session(call: Call) -> Reply:
+    session_id = ids.parse(IdKind.SESSION, call.path["id"])
+    erased = await call.services.erasure.erase(call.account, session_id)
+    view = await call.services.sessions.read(call.account, session_id)
+    return Reply(
+        {
+            "session": session_json(view),
+            "in_flight": [public(IdKind.MESSAGE, m) for m in erased.in_flight],
+            "stays": [stays_json(one) for one in erased.stays],
+            "backups_unreadable_from": written(erased.unreadable_from),
+        }
+    )
 
 
 async def send_text(call: Call) -> Reply:
@@ -146,6 +161,11 @@ def session_json(view: SessionView) -> dict[str, Any]:
     }
 
 
+def stays_json(one: Stays) -> dict[str, Any]:
+    """Something that an erasure leaves."""
+    return {"what": str(one.what), "why": one.why, "until": written(one.until)}
+
+
 _LIST = {"limit": "1 to 200, default 50", "cursor": "next_cursor of the page before"}
 _FILTER = {"status": "open or closed", "unique_name": "exactly this name", "pool": "name or id"}
 _S = Scope.SESSIONS
@@ -156,6 +176,7 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/sessions", _S, list_sessions, "Sessions, newest first", query=_LIST | _FILTER),
     Endpoint("GET", "/v1/sessions/{id}", _S, read_session, "One session"),
     Endpoint("PATCH", "/v1/sessions/{id}", _S, change_session, "Extend, shorten or annotate", SessionChangeBody),
+    Endpoint("DELETE", "/v1/sessions/{id}", _S, erase_session, "Close and erase; says what stays, and why"),
     Endpoint("POST", "/v1/sessions/{id}/close", _S, close_session, "Close; says what is in flight", EmptyBody),
     Endpoint("POST", "/v1/sessions/{id}/messages", _S, send_text, "A text from the platform", TextBody),
     Endpoint("GET", "/v1/sessions/{id}/messages", _S, list_messages, "Metadata, newest first", query=_LIST),

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from relay.core.model import CloseReason, Reason, State
 
+_REFUSALS = {CloseReason.API: Reason.SESSION_CLOSED, CloseReason.ERASED: Reason.ERASED}
+
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
@@ -51,7 +53,7 @@ def closing(reason: CloseReason, unsent: Sequence[Unsent]) -> Closing:
     """Decide about everything that has not ended in a session that ends now."""
     return Closing(
         reason=reason,
-        stopped=stopped(unsent, Reason.SESSION_CLOSED if reason is CloseReason.API else Reason.SESSION_EXPIRED),
+        stopped=stopped(unsent, _REFUSALS.get(reason, Reason.SESSION_EXPIRED)),
         outbox_gone=tuple(m.id for m in unsent if m.state is not State.SENDING),
         in_flight=tuple(m.id for m in unsent if m.state is State.SENDING),
     )

@@ -36,6 +36,13 @@ KEPT_FOR: Mapping[Purpose, timedelta] = {
 }
 
 
+#: How often keys that are over are looked for.
+PRUNED_EVERY = timedelta(hours=1)
+
+#: How long a value that one of these sealed may be needed, at most; a phone is sealed anew where that matters.
+USED_FOR: Mapping[Purpose, timedelta] = {Purpose.TRANSIT: timedelta(days=7)}
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class KeyName:
     """Which key, without its bytes."""
@@ -109,6 +116,25 @@ def retired(published: Sequence[Published], now: datetime) -> list[KeyName]:
         if purpose in KEPT_FOR and since is not None and since + KEPT_FOR[purpose] <= now:
             found += [k.name for k in published if k.name.purpose is purpose and k.name.id < newest and not k.destroyed]
     return sorted(found)
+
+
+def unreadable_from(published: Sequence[Published], now: datetime) -> datetime:
+    """When the keys that seal phones and texts now will have been destroyed at the latest, if keys take turns by themselves
+    and nothing else keeps one: copies that were made until now cannot be read from then on.
+
+    A key's time ends; the next one begins to seal at most an hour later, what it took over from is kept for ten minutes more,
+    and is found by the next of the rounds that destroy keys.
+    """
+    current, newest = {key.name: key for key in published}, sealing(published)
+    found = now
+    for purpose, lasting in SEALS_FOR.items():
+        key = current.get(KeyName(purpose, newest.get(purpose, 0)))
+        begun = key.use_from if key else None
+        ends = now if begun is None else max(now, begun + lasting)
+        found = max(
+            found, ends + USED_FOR.get(purpose, timedelta()) + PUBLISHED_AHEAD + KEPT_FOR[purpose] + PRUNED_EVERY
+        )
+    return found
 
 
 def _newest(keys: Sequence[Published]) -> Published | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from relay.core import verification
+from relay.core import keys, verification
 from relay.core.model import State
 
 #: So long after its due time something still there is overdue: upkeep comes by more often than that.
@@ -27,6 +27,8 @@ INBOX_KEYS_FOR = timedelta(days=90)
 ANSWERS_FOR = timedelta(hours=24)
 REQUESTS_FOR = timedelta(hours=24)
 TURNS_FOR = timedelta(hours=24)
+EXPORTS_FOR = keys.USED_FOR[keys.Purpose.TRANSIT]
+PRIVACY_REQUESTS_FOR = timedelta(days=396)  # 13 months: what a supervisory authority may ask about
 #: A START is kept for so long, because an older STOP that is still on its way must lose against it.
 STARTS_FOR = timedelta(hours=24)
 #: States in which nothing of a message waits to leave any more.
@@ -47,6 +49,8 @@ class DataClass(StrEnum):
     ATTEMPT = "attempt"
     EVENT = "event"
     HOLD = "hold"
+    PRIVACY_REQUEST = "privacy_request"
+    EXPORT = "export"
     AUTOMATIC_ANSWER = "automatic_answer"
     IDEMPOTENCY_ANSWER = "idempotency_answer"
     VERIFICATION = "verification"
@@ -168,6 +172,7 @@ RULES: Mapping[DataClass, Rule] = {
             session="bucket id account_id pool_id status unique_name metadata created_at expires_at idle_timeout idle_at"
             " cool_down last_message_at last_leg_no closed_at close_reason",
             participant="bucket id session_id slot status label number_id",
+            erasure="bucket session_id account_id asked_at",
         ),
     ),
     DataClass.MESSAGE: Rule(
@@ -210,6 +215,24 @@ RULES: Mapping[DataClass, Rule] = {
         "its session is forgotten",
         _CLEAR,
         _columns(hold="bucket session_id id account_id reason placed_at placed_by lifted_at"),
+    ),
+    DataClass.PRIVACY_REQUEST: Rule(
+        "that access or erasure was asked for, when and why; of whom only while an erasure is not done, by keyed hash",
+        "everybody who asks about themselves",
+        "to show that requests were answered (article 5(2))",
+        PRIVACY_REQUESTS_FOR,
+        "13 months; of whom: the erasure is done",
+        _HASH,
+        _columns(privacy_request="bucket id account_id kind operator_reason asked_at asked_by parties"),
+    ),
+    DataClass.EXPORT: Rule(
+        "copies made for people who asked what there is about them",
+        "everybody who asks about themselves",
+        "to answer access requests (articles 15 and 20)",
+        EXPORTS_FOR,
+        "7 days, or an erasure",
+        "transit key; keyed hash (index key)",
+        _columns(privacy_export="bucket id account_id party_index sealed_document transit_id made_at"),
     ),
     DataClass.AUTOMATIC_ANSWER: Rule(
         "when somebody last got an automatic answer, by keyed hash",

@@ -27,7 +27,7 @@ class Holds:
     async def place(self, account: Account, session_id: UUID, reason: HoldReason, *, key_id: UUID, seed: Seed) -> Hold:
         """Keep what is known of a session from now on; the same seed again changes nothing.
 
-        Raises InvalidInput for a session that the account does not have, Conflict ``already_held``.
+        Raises InvalidInput for a session that the account does not have, Conflict ``already_held`` and ``session_erased``.
         """
         new = NewHold(seed.id_in(bucket_of(session_id)), account.id, session_id, reason, key_id)
 
@@ -35,7 +35,10 @@ class Holds:
             if not await sessions.read(tx, bucket_of(session_id), account.id, [session_id]):
                 return None
             await retention.place_hold(tx, new)
-            return await retention.standing_hold(tx, account.id, session_id)
+            hold = await retention.standing_hold(tx, account.id, session_id)
+            if hold is None:
+                raise Conflict("this session is erased: nothing is left to be held", code="session_erased")
+            return hold
 
         hold = await self.database.run(work)
         if hold is None:

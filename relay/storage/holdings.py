@@ -47,6 +47,8 @@ async def held_in(
         "attempt",
         "event",
         "hold",
+        "privacy_request",
+        "export",
         "automatic_answer",
         "idempotency_answer",
         "verification",

@@ -52,6 +52,11 @@ async def forget_sessions(tx: Transaction, bucket: int, *, limit: int) -> int:
     return len(await tx.fetch(_SQL["forget_sessions"], bucket, found))
 
 
+async def take_turns(tx: Transaction, bucket: int) -> None:
+    """Let nobody forget, hold or erase anything in a bucket until the transaction ends."""
+    await tx.execute(_SQL["lock"], bucket)
+
+
 async def connections_with_keys(tx: Transaction, bucket: int) -> list[UUID]:
     """The connections, gone ones too, of which inbox keys are kept in a bucket."""
     return [row["connection_id"] for row in await tx.fetch(_SQL["connections_with_keys"], bucket)]
@@ -90,7 +95,8 @@ class NewHold:
 
 
 async def place_hold(tx: Transaction, new: NewHold) -> bool:
-    """Place a hold; says whether it is new. Not when the account has no such session, nor when a hold stands already."""
+    """Place a hold; says whether it is new. Not when the account has no such session, when it is erased, nor when a
+    hold stands already."""
     bucket = bucket_of(new.session_id)
     await tx.execute(_SQL["lock"], bucket)
     args = (bucket, new.session_id, new.id, new.account_id, new.reason, tx.now, new.placed_by, tx.new_id(bucket))

@@ -10,12 +10,14 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 from relay.core.errors import Tampered
 from relay.core.keys import Purpose
-from relay.core.verification import Claim
+from relay.core.verification import Claim, Proof
 from relay.vault.keyring import Keyring
 
 _MAC_BYTES = 16
@@ -69,6 +71,7 @@ class Tokens:
     def __init__(self, keyring: Keyring) -> None:
         self._attempts = Signer(keyring, b"relay callback token 1", 2 * _UUID_BYTES)
         self._proofs = Signer(keyring, b"relay verification token 1", _UUID_BYTES)
+        self.download_secret = hmac.digest(keyring.current(Purpose.TOKEN).secret, b"relay download 1", hashlib.sha256)
         self.cursor_secret = hmac.digest(keyring.current(Purpose.TOKEN).secret, b"relay cursor 1", hashlib.sha256)
 
     def write(self, token: AttemptToken) -> str:
@@ -87,6 +90,13 @@ class Tokens:
     def read_proof(self, text: str, claim: Claim) -> UUID:
         """Which verification proved this claim. Raises Tampered unless one of our keys made exactly this token for it."""
         return UUID(bytes=self._proofs.read(text, _bound(claim)))
+
+    def proof(self, text: str, claims: Sequence[Claim]) -> Proof:
+        """What a token proves of a person, who may be known by several indexes. Raises Tampered when it is none of these."""
+        for claim in claims:
+            with suppress(Tampered):
+                return Proof(self.read_proof(text, claim), claim.party_index)
+        raise Tampered("not a token of this person")
 
 
 def _bound(claim: Claim) -> bytes:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 from relay import logs
+from relay.core.keys import PRUNED_EVERY
 from relay.services.rotation import Rotation
 
 _LEARN_EVERY = 2.0  # seconds; a key begins to seal this much later than it might, and never earlier
 _ROTATE_EVERY = 60.0
-_PRUNE_EVERY = 3600.0
+_PRUNE_EVERY = PRUNED_EVERY.total_seconds()
 
 
 class KeyKeeper:

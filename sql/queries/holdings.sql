@@ -105,6 +105,16 @@ select count(*) as held, min(h.placed_at) as oldest,
   left join session s on s.bucket = $1::smallint and s.id = h.session_id
  where h.bucket = $1::smallint and ($2::uuid is null or h.account_id = $2::uuid);
 
+-- name: privacy_request
+-- $1 bucket $2 account $3 asked before
+select count(*) as held, min(r.asked_at) as oldest, count(*) filter (where r.asked_at <= $3::timestamptz) as overdue
+  from privacy_request r where r.bucket = $1::smallint and ($2::uuid is null or r.account_id = $2::uuid);
+
+-- name: export
+-- $1 bucket $2 account $3 made before
+select count(*) as held, min(x.made_at) as oldest, count(*) filter (where x.made_at <= $3::timestamptz) as overdue
+  from privacy_export x where x.bucket = $1::smallint and ($2::uuid is null or x.account_id = $2::uuid);
+
 -- name: automatic_answer
 -- $1 bucket $2 account $3 given before
 select count(*) as held, min(a.last_at) as oldest, count(*) filter (where a.last_at <= $3::timestamptz) as overdue

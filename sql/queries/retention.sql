@@ -61,7 +61,7 @@ select s.id from session s
 select id from session where bucket = $1::smallint and id = any ($2::uuid[]) order by id for update;
 
 -- name: forget_sessions
--- $1 bucket | $2 session ids, locked. Their participants and the record of their holds go with them
+-- $1 bucket | $2 session ids, locked. Their participants and the record of their holds and erasures go with them
 with s as (
     delete from session s
      where s.bucket = $1::smallint and s.id = any ($2::uuid[])
@@ -73,6 +73,8 @@ with s as (
     delete from participant using s where participant.bucket = $1::smallint and participant.session_id = s.id
 ), h as (
     delete from hold using s where hold.bucket = $1::smallint and hold.session_id = s.id
+), r as (
+    delete from erasure using s where erasure.bucket = $1::smallint and erasure.session_id = s.id
 )
 select id from s;
 
@@ -99,12 +101,13 @@ delete from inbox_key k
 returning k.kind;
 
 -- name: place_hold
--- $1 bucket $2 session $3 id $4 account $5 reason $6 now $7 key $8 event id. No row = no such session of this account, or a hold
--- stands already
+-- $1 bucket $2 session $3 id $4 account $5 reason $6 now $7 key $8 event id. No row = no such session of this account, it is
+-- erased, or a hold stands already
 with h as (
     insert into hold as h (bucket, session_id, id, account_id, reason, placed_at, placed_by)
     select $1::smallint, s.id, $3::uuid, $4::uuid, $5::text, $6::timestamptz, $7::uuid
       from session s where s.bucket = $1::smallint and s.account_id = $4::uuid and s.id = $2::uuid
+         and s.close_reason is distinct from 'erased'
         on conflict (bucket, session_id) do update
        set id = excluded.id, reason = excluded.reason, placed_at = excluded.placed_at, placed_by = excluded.placed_by,
            lifted_at = null

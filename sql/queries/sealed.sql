@@ -30,9 +30,10 @@ update participant set sealed_phone = t.phone, epoch_id = t.epoch_id
 select count(*) from participant p where p.bucket = $1::smallint and p.epoch_id = $2::int;
 
 -- name: texts_left
--- $1 bucket $2 key id. Waiting texts, and answers kept for callers who ask again
+-- $1 bucket $2 key id. Waiting texts, answers kept for callers who ask again, and copies made for people
 select (select count(*) from outbox o where o.bucket = $1::smallint and o.transit_id = $2::int)
-     + (select count(*) from idempotency i where i.bucket = $1::smallint and i.transit_id = $2::int);
+     + (select count(*) from idempotency i where i.bucket = $1::smallint and i.transit_id = $2::int)
+     + (select count(*) from privacy_export x where x.bucket = $1::smallint and x.transit_id = $2::int);
 
 -- name: people_left
 -- $1 bucket $2 key id. Answers and closed sessions' people are not worth a key: the first go within a day, the second nobody looks for

@@ -71,12 +71,13 @@ select v.id from unnest($5::uuid[], $6::bytea[]) as u(id, party_index)
    and v.token_until > $2::timestamptz and v.used_by is null;
 
 -- name: use
--- $1 bucket $2 now $3 account $4 purpose $5 used by | $6 verification ids $7 party indexes. Each once; what comes back was taken
+-- $1 bucket $2 now $3 account $4 purpose $5 used by | $6 verification ids $7 party indexes. Each once; what comes back was
+-- taken. Whoever took one before, unseen, is told again
 with held as materialized (
     select v.id from verification v join unnest($6::uuid[], $7::bytea[]) as u(id, party_index)
         on v.id = u.id and v.party_index = u.party_index
      where v.bucket = $1::smallint and v.account_id = $3::uuid and v.purpose = $4::text and v.status = 'approved'
-       and v.token_until > $2::timestamptz and v.used_by is null
+       and v.token_until > $2::timestamptz and (v.used_by is null or v.used_by = $5::uuid)
      order by v.id for no key update of v
 )
 update verification set used_by = $5::uuid

@@ -94,7 +94,9 @@ CONTRACT: tuple[Row, ...] = (
     Row("PATCH", "/v1/pools/{id}", _N, "empty pool", lambda _: {"name": "noon"}),
     Row("DELETE", "/v1/pools/{id}", _N, "empty pool"),
     Row("POST", "/v1/privacy/requests", _P, body=_hold),
+    Row("GET", "/v1/privacy/requests/{id}", _P, "request"),
     Row("DELETE", "/v1/privacy/holds/{id}", _P, "held session"),
+    Row("DELETE", "/v1/sessions/{id}", _S, "held session"),
     Row("GET", "/v1/privacy/retention", _P, also=(Scope.AUDIT,)),
     Row("GET", "/v1/privacy/processing-record", _P),
 )
@@ -110,6 +112,7 @@ KINDS = {
     "number": IdKind.NUMBER,
     "empty pool": IdKind.POOL,
     "verification": IdKind.VERIFICATION,
+    "request": IdKind.REQUEST,
 }
 
 
@@ -119,10 +122,14 @@ async def furnished(api: Api) -> World:
     parked = [await parked_text(api, session) for _ in range(2)]
     held = await api.session(DAVE, EVE)
     await api.made("/v1/privacy/requests", _hold({"session": held["id"]}))
+    request = await api.made(
+        "/v1/privacy/requests", {"kind": "access", "phone": EVE, "operator_reason": "own_initiative"}
+    )
     spare = {"number": "+12025550108", "connection": api.connection, "reserved": True}
     return {
         "session": session["id"],
         "held session": held["id"],
+        "request": request["id"],
         "participant": session["participants"][0]["id"],
         "parked": parked[0],
         "also parked": parked[1],

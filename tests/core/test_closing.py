@@ -37,6 +37,7 @@ def test_a_text_ends_as_the_table_says_when_it_must_not_leave(
         (CloseReason.API, Reason.SESSION_CLOSED),
         (CloseReason.EXPIRED, Reason.SESSION_EXPIRED),
         (CloseReason.IDLE, Reason.SESSION_EXPIRED),
+        (CloseReason.ERASED, Reason.ERASED),
     ],
 )
 def test_only_what_is_under_way_keeps_its_text_when_a_session_ends(reason: CloseReason, refusal: Reason) -> None:

@@ -88,3 +88,26 @@ def test_keys_that_may_go_are_named_oldest_first_and_once() -> None:
 @pytest.mark.parametrize("purpose", [p for p in Purpose if p not in keys.KEPT_FOR])
 def test_a_key_that_takes_no_turns_never_goes(purpose: Purpose) -> None:
     assert keys.retired([key(1, purpose=purpose), key(2, purpose=purpose, since=NOW - WEEK)], NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("epoch", "transit", "after"),
+    [
+        (NOW - DAY, NOW, 8 * DAY),  # a text's day, and the week for which a copy made for somebody is kept
+        (NOW - WEEK, NOW - DAY, WEEK),
+        (NOW - 30 * DAY, NOW - 30 * DAY, WEEK),  # keys did not take turns for a while: they will from now on
+        (None, None, WEEK),
+    ],
+)
+def test_copies_are_unreadable_when_the_last_of_the_keys_that_seal_now_is_destroyed(
+    epoch: datetime | None, transit: datetime | None, after: timedelta
+) -> None:
+    published = [key(1, purpose=Purpose.EPOCH, use_from=epoch), key(3, use_from=transit), key(9, in_use=False)]
+
+    assert keys.unreadable_from(published, NOW) == NOW + after + 2 * HOUR + timedelta(minutes=10)
+
+
+def test_copies_are_unreadable_as_late_as_the_phones_are_when_no_text_is_kept_longer() -> None:
+    published = [key(1, purpose=Purpose.EPOCH, use_from=NOW + 2 * DAY), key(3, use_from=NOW - DAY)]
+
+    assert keys.unreadable_from(published, NOW) == NOW + 9 * DAY + 2 * HOUR + timedelta(minutes=10)

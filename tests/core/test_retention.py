@@ -34,6 +34,8 @@ def test_the_periods_are_the_promised_ones() -> None:
         "message": 90,
         "attempt": 90,
         "event": 30,
+        "privacy_request": 396,
+        "export": 7,
         "automatic_answer": 1,
         "idempotency_answer": 1,
         "verification": 1,

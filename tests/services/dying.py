@@ -38,6 +38,17 @@ async def dies_before(rig: Rig, stop: Coroutine[Any, Any, object], hold: str, *a
             await dying
 
 
+async def dies_while_forgetting(rig: Rig, erasure: Coroutine[Any, Any, object]) -> None:
+    """An erasure that is decided, and gets no further: a message that is to go is locked."""
+    async with rig.relay.database.transaction() as tx:
+        await tx.execute("select 1 from message where state = 'accepted' for update")
+        dying = asyncio.create_task(erasure)
+        await until(lambda: tx.fetch("select 1 from pg_locks where not granted"))
+        dying.cancel()
+        with suppress(asyncio.CancelledError):
+            await dying
+
+
 #: Somebody waits for a row, and nobody for the table of the first hold any more.
 _WAITS_FOR_A_ROW = """
 select 1 where exists (select 1 from pg_locks where not granted and locktype in ('transactionid', 'tuple'))

@@ -22,6 +22,7 @@ Rows = Mapping[str, list[Row]]
 Kept = tuple[str, object]  #: the class of something kept, and what names it
 
 MONTHS, MONTH, DAY = timedelta(days=90), timedelta(days=30), timedelta(hours=24)
+WEEK, YEAR = timedelta(days=7), timedelta(days=396)
 PARKED, QUEUED = timedelta(hours=72), timedelta(hours=4)
 NEVER = datetime.max.replace(tzinfo=UTC)
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
@@ -39,6 +40,9 @@ _TABLES = {
     "inbox_key": "key",
     "suppression": "party_index",
     "fanout": "id",
+    "erasure": "session_id, asked_at",
+    "privacy_request": "id, asked_at, parties is not null as lasts",
+    "privacy_export": "id, made_at",
     "verification": "id, created_at",
     "number_state": "number_id",
     "api_key": "id",
@@ -67,7 +71,8 @@ class Watcher:
         return wrong + list(_phones_and_texts(rows))
 
     def _due(self, rows: Rows) -> Iterable[tuple[Kept, datetime]]:
-        messages = {m["id"]: self._message_due(m) for m in rows["message"]}
+        erased = {r["session_id"] for r in rows["erasure"]}
+        messages = {m["id"]: self._message_due(m, erased) for m in rows["message"]}
         bindings = {(b["number_id"], b["party_index"]): b["held_until"] or NEVER for b in rows["binding"]}
         sessions = {s["id"]: self._session_due(s, rows, messages) for s in rows["session"]}
         yield from ((("message", key), at) for key, at in messages.items())
@@ -88,10 +93,18 @@ class Watcher:
         for table in ("inbox_key", "suppression", "number_state", "api_key"):
             yield from (((table, tuple(row.values())), NEVER) for row in rows[table])
         yield from ((("fanout", f["id"]), AT_ONCE) for f in rows["fanout"])
+        yield from ((("export", x["id"]), x["made_at"] + WEEK) for x in rows["privacy_export"])
+        for r in rows["privacy_request"]:
+            yield ("request", r["id"]), r["asked_at"] + YEAR
+            if r["lasts"]:
+                yield ("person of a request", r["id"]), AT_ONCE
+        for r in rows["erasure"]:
+            waits = [m["id"] for m in rows["message"] if m["session_id"] == r["session_id"]]
+            yield ("erasure", r["session_id"]), NEVER if waits else r["asked_at"]
 
-    def _message_due(self, m: Row) -> datetime:
+    def _message_due(self, m: Row, erased: set[UUID]) -> datetime:
         waits = m["state"] in ("queued", "sending", "parked")
-        due: datetime = m["received_at"] + MONTHS
+        due: datetime = AT_ONCE if m["session_id"] in erased else m["received_at"] + MONTHS
         return NEVER if waits or m["session_id"] in self.held else due
 
     def _session_due(self, s: Row, rows: Rows, messages: Mapping[UUID, datetime]) -> datetime:

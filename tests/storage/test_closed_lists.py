@@ -21,6 +21,7 @@ from relay.core.model import (
 )
 from relay.core.phone import NumberKind
 from relay.core.retention import HoldReason
+from relay.core.subject import OperatorReason, RequestKind
 from relay.storage.embedded import EmbeddedServer
 from tests.conftest import in_database
 
@@ -36,6 +37,8 @@ LISTS: dict[str, type[StrEnum]] = {
     "verification_purpose": VerificationPurpose,
     "verification_status": VerificationStatus,
     "hold_reason": HoldReason,
+    "privacy_request_kind": RequestKind,
+    "privacy_request_reason": OperatorReason,
 }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -180,10 +179,10 @@ class Opening:
         """What a token proves, if one was given. Raises InvalidInput for one that we signed for none of these claims."""
         if token is None:
             return None
-        for claim in claims:
-            with suppress(Tampered):
-                return Proof(self.vault.tokens.read_proof(token, claim), claim.party_index)
-        raise InvalidInput(bad_token(where), code="verification_token_invalid")
+        try:
+            return self.vault.tokens.proof(token, claims)
+        except Tampered:
+            raise InvalidInput(bad_token(where), code="verification_token_invalid") from None
 
     def _expiry(self, tx: Transaction, plan: _Plan) -> datetime:
         default = timedelta(seconds=plan.account.default_expires_in)
