@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 from relay import logs
 from relay.core.delivery import AmbiguityTimes
@@ -34,6 +35,7 @@ from relay.services.numbers import Numbers
 from relay.services.optouts import OptOuts
 from relay.services.pools import Pools
 from relay.services.receipts import Receipts
+from relay.services.restoring import Restoring
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
 from relay.services.sending import Sending, SendSettings
@@ -47,6 +49,7 @@ from relay.storage import keyring as published
 from relay.storage.configuration import Configuration
 from relay.storage.database import Database
 from relay.vault import keyring_file
+from relay.vault.journal_file import JournalFile
 from relay.vault.keyring import Keyring
 from relay.vault.keyring_file import KeyringFile
 from relay.vault.vault import Vault, open_vault
@@ -90,6 +93,7 @@ class Relay:
     retention: Retention
     depths: Depths
     rotation: Rotation
+    restoring: Restoring
     wakeup: Wakeup
 
     @property
@@ -99,8 +103,11 @@ class Relay:
 
 
 @asynccontextmanager
-async def open_relay(settings: Settings, dsn: str) -> AsyncIterator[Relay]:
-    """Everything over a migrated database. Raises OperatorMistake and StorageUnavailable where it cannot be opened."""
+async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -> AsyncIterator[Relay]:
+    """Everything over a migrated database. Raises OperatorMistake and StorageUnavailable where it cannot be opened.
+
+    ``restoring``: also over one that was restored from a backup and is to be brought up to date.
+    """
     db = await database.connect(
         dsn, connections=settings.database_connections, statement_cache=settings.statement_cache
     )
@@ -111,7 +118,9 @@ async def open_relay(settings: Settings, dsn: str) -> AsyncIterator[Relay]:
         times = {"deadline": settings.send_deadline, "connect_timeout": settings.connect_timeout}
         async with open_transport(connections=settings.sockets, **times) as transport:
             relay = build(settings, db, vault, transport)
-            await relay.rotation.look()
+            if not restoring:
+                await relay.restoring.check()
+                await relay.rotation.look()
             yield relay
     finally:
         await db.close()
@@ -131,6 +140,10 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
     optouts = OptOuts(db, config, vault, adapters, queued)
 
     erasure = Erasure(db, rotates=settings.rotate_keys)
+
+    async def erase_again(account_id: UUID, session_id: UUID) -> None:
+        await erasure.erase_one((await config.refreshed()).accounts[account_id], session_id)
+
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
         settings=settings,
@@ -160,6 +173,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         retention=Retention(db, config, adapters),
         depths=Depths(db),
         rotation=Rotation(db, config, vault, KeyringFile(settings.keyring_path)),
+        restoring=Restoring(db, JournalFile(settings.keyring_path.with_suffix(".journal")), erase_again),
         wakeup=wakeup,
     )
 
@@ -254,6 +268,7 @@ def _steps(relay: Relay) -> list[Step]:
         Step("finish_erasures", rarely, lambda lease: relay.erasure.finish(lease.bucket)),
         Step("finish_requests", rarely, lambda lease: relay.subjects.finish(lease.bucket)),
         Step("forget_copies", 10 * rarely, lambda lease: relay.subjects.forget(lease.bucket)),
+        Step("tell_journal", often, lambda lease: relay.restoring.write(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 

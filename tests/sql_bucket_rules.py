@@ -25,6 +25,7 @@ REFERENCE = frozenset(
         "migration_lease",
         "process",
         "keyholder",
+        "journal",
     }
 )
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from relay.cli import accounts, connections, doctor, keyring, keys, numbers, pools, privacy, sandbox, schema, serve
+from relay.cli import (
+    accounts,
+    connections,
+    doctor,
+    keyring,
+    keys,
+    numbers,
+    pools,
+    privacy,
+    restoring,
+    sandbox,
+    schema,
+    serve,
+)
 
 app = typer.Typer(
     name="relay",
@@ -18,6 +31,7 @@ app.command("worker")(serve.worker)
 app.command("sandbox")(sandbox.sandbox)
 app.command("migrate")(schema.command)
 app.command("doctor")(doctor.command)
+app.command("restore-check")(restoring.command)
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(keys.app, name="keys")
 app.add_typer(connections.app, name="connections")

@@ -50,7 +50,9 @@ def database(settings: Settings) -> Iterator[str]:
         yield server.dsn
 
 
-def run(settings: Settings, work: Callable[[Relay], Awaitable[None]], *, migrate: bool = False) -> None:
+def run(
+    settings: Settings, work: Callable[[Relay], Awaitable[None]], *, migrate: bool = False, restoring: bool = False
+) -> None:
     """Open everything, do the work, close everything; errors of ours become one line."""
     from relay.cli.schema import migrate_now
 
@@ -60,7 +62,7 @@ def run(settings: Settings, work: Callable[[Relay], Awaitable[None]], *, migrate
         async def main() -> None:
             if migrate:
                 await migrate_now(dsn)
-            async with open_relay(settings, dsn) as relay:
+            async with open_relay(settings, dsn, restoring=restoring) as relay:
                 _collect_less()
                 await work(relay)
 

@@ -20,6 +20,7 @@
     |   +-- DataDirectoryRefused
     |   +-- EmbeddedServerFailed
     |   +-- NotDurable
+    |   +-- DatabaseIsOld
     +-- Tampered                 a sealed value or token does not open here
     |   +-- KeyMissing           because this process does not hold the key: another keyring file may
     +-- WebhookRefused           a provider's request that we cannot trust or read
@@ -185,6 +186,12 @@ class NotDurable(OperatorMistake):
     """The database would lose acknowledged texts: fsync, full_page_writes and synchronous_commit must be on."""
 
     code = "not_durable"
+
+
+class DatabaseIsOld(OperatorMistake):
+    """The database was restored from a backup and has not been brought up to date."""
+
+    code = "database_is_old"
 
 
 class Tampered(RelayError):

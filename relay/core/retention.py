@@ -170,7 +170,7 @@ RULES: Mapping[DataClass, Rule] = {
         _CLEAR,
         _columns(
             session="bucket id account_id pool_id status unique_name metadata created_at expires_at idle_timeout idle_at"
-            " cool_down last_message_at last_leg_no closed_at close_reason",
+            " cool_down last_message_at last_leg_no closed_at close_reason journaled",
             participant="bucket id session_id slot status label number_id",
             erasure="bucket session_id account_id asked_at",
         ),
@@ -315,6 +315,7 @@ RULES: Mapping[DataClass, Rule] = {
             lease="bucket name owner epoch until",
             process="owner until",
             forgetting="bucket passed_at",
+            journal="id position",
             configuration="id version",
             keyring_check="purpose key_id answer use_from in_use in_use_since destroyed_at told_of_use told_of_end",
             keyholder="owner until holds seals",

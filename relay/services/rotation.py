@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from relay import logs, metrics
 from relay.core import keys
 from relay.core.errors import KeyringRefused
-from relay.core.ids import ENTROPY_BYTES, Seed
+from relay.core.ids import BUCKETS, ENTROPY_BYTES, Seed
 from relay.core.keys import KeyName, Published, Purpose
 from relay.storage import keyring as storage
 from relay.storage import sealed
@@ -30,7 +30,6 @@ from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
 
 _ALIVE = timedelta(seconds=30)  # a process that has not reported for so long is not waited for
-_BUCKETS = range(1024)
 _SESSIONS = 100  # whose phones are sealed anew in one transaction
 
 
@@ -79,6 +78,16 @@ class Rotation:
     async def leave(self) -> None:
         """Nobody has to wait for this process any more."""
         await self.database.run(lambda tx: storage.forget_holder(tx, self.owner))
+
+    async def give_up(self) -> list[KeyName]:
+        """Note that keys which this keyring has outlived are gone for good: those that it lacks, with a newer one of their
+        purpose in it. For a database that was restored from before they were destroyed. Returns them."""
+        self._seal(*await self.database.run(_heard))
+        newest = {purpose: held[-1].id for purpose, held in self.vault.keyring.all().items()}
+        lost = sorted(name for name in self.lacks if name.id < newest[name.purpose])
+        for name in lost:
+            await self.database.run(partial(_give_up, name))
+        return lost
 
     async def rotate(self, wanted: Collection[Purpose] | None = None) -> list[KeyName]:
         """Make and publish the keys that are due, or those that are asked for; returns those that are new.
@@ -138,7 +147,7 @@ class Rotation:
     async def _unseal(self, name: KeyName) -> int:
         """Seal anew what this key seals and another may; returns how many values are left in all buckets."""
         values = 0
-        for bucket in _BUCKETS:
+        for bucket in range(BUCKETS):
             left = await self._left(bucket, name)
             if left and name.purpose is Purpose.EPOCH:
                 while await self.database.run(partial(self._seal_anew, bucket, name.id)):
@@ -225,6 +234,10 @@ async def _heard(tx: Transaction) -> tuple[list[Published], datetime]:
 
 async def _holders(name: KeyName, tx: Transaction) -> storage.Holders:
     return await storage.holders(tx, name)
+
+
+async def _give_up(name: KeyName, tx: Transaction) -> None:
+    await storage.give_up(tx, name)
 
 
 async def _destroy(name: KeyName, tx: Transaction) -> bool:

@@ -74,6 +74,11 @@ async def destroy(tx: Transaction, name: KeyName) -> bool:
     return await tx.fetchval(_SQL["destroy"], tx.now, name.purpose, name.id) is not None
 
 
+async def give_up(tx: Transaction, name: KeyName) -> None:
+    """Note that a key is gone for good, whatever this database thought of it."""
+    await tx.execute(_SQL["give_up"], tx.now, name.purpose, name.id)
+
+
 @dataclass(frozen=True, slots=True)
 class Untold:
     """Something about a key that the accounts' logs do not say yet."""

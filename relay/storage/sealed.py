@@ -23,9 +23,14 @@ class SealedPhone:
     key_id: int
 
 
+async def sessions_under(tx: Transaction, bucket: int, key_id: int, *, limit: int) -> list[UUID]:
+    """Open sessions with a phone under this key."""
+    return [row["session_id"] for row in await tx.fetch(_SQL["sessions_under"], bucket, key_id, limit)]
+
+
 async def lock_phones(tx: Transaction, bucket: int, key_id: int, *, sessions: int) -> list[SealedPhone] | None:
     """The phones under a key in so many open sessions, which are held until the transaction ends; None when there are none."""
-    found = [row["session_id"] for row in await tx.fetch(_SQL["sessions_under"], bucket, key_id, sessions)]
+    found = await sessions_under(tx, bucket, key_id, limit=sessions)
     if not found:
         return None
     await tx.fetch(_SQL["lock_sessions"], bucket, found)

@@ -4,7 +4,7 @@
 -- name: erase
 -- $1 bucket $2 now $3 session $4 event id. It is locked and closed. Who took part, and what they hold while it cools down, stays
 with s as (
-    update session set metadata = '{}', unique_name = null, close_reason = 'erased'
+    update session set metadata = '{}', unique_name = null, close_reason = 'erased', journaled = false
      where bucket = $1::smallint and id = $3::uuid and status = 'closed'
     returning id, account_id
 ), p as (

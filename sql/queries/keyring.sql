@@ -41,6 +41,11 @@ update keyring_check k set destroyed_at = $1::timestamptz
    and exists (select 1 from keyring_check n where n.purpose = k.purpose and n.key_id > k.key_id and n.in_use)
 returning k.key_id;
 
+-- name: give_up
+-- $1 now $2 purpose $3 key id. The keyring has outlived it: this database is a restored one
+update keyring_check set destroyed_at = $1::timestamptz
+ where purpose = $2::text and key_id = $3::int and destroyed_at is null;
+
 -- name: untold
 -- keys of which the accounts have not been told that they seal, or that they are gone
 select purpose, key_id, in_use_since, destroyed_at, told_of_use, told_of_end from keyring_check

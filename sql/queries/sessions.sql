@@ -128,7 +128,7 @@ select m.id, m.state, exists (select 1 from attempt a
 -- $1 bucket $2 now $3 session id $4 close reason $5 event id | $6 ids to stop $7 their event ids $8 states $9 reasons |
 -- $10 ids whose outbox row goes. Phones go, bindings cool, what has not left never leaves
 with s as (
-    update session set status = 'closed', closed_at = $2::timestamptz, close_reason = $4::text
+    update session set status = 'closed', closed_at = $2::timestamptz, close_reason = $4::text, journaled = false
      where bucket = $1::smallint and id = $3::uuid and status = 'open'
     returning id, account_id, cool_down
 ), pa as (

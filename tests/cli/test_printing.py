@@ -49,6 +49,15 @@ def test_a_table_with_colour_is_drawn_when_stdout_is_a_terminal(relay: Command, 
     assert "\x1b[1m" in on_terminal
     assert "─" in on_terminal
     assert "\x1b" not in in_a_pipe
-    assert in_a_pipe.splitlines()[0].split() == ["id", "account", "name", "status", "require", "verified", "created", "at"]
+    assert in_a_pipe.splitlines()[0].split() == [
+        "id",
+        "account",
+        "name",
+        "status",
+        "require",
+        "verified",
+        "created",
+        "at",
+    ]
     pool = in_a_pipe.splitlines()[1].split()[0]
     assert pool in on_terminal  # not cut short
