@@ -102,7 +102,8 @@ async def test_a_link_is_answered_like_no_address_when_anything_is_wrong_with_it
         *(payload, token[:-2], "x", "%00", "é"),
         ours.write(parse(IdKind.REQUEST, f"req_{'a' * 26}"), now + timedelta(days=1)),
         ours.write(request_id, now + timedelta(days=1)),  # there is no copy of an erasure
-        Links(api.rig.relay.vault.tokens.cursor_secret).write(request_id, now + timedelta(days=1)),
+        Links(api.rig.relay.vault.tokens.cursor_secret).write(ours.read(token, now), now + timedelta(days=1)),
+        token[:-1] + chr(ord(token[-1]) + 1),  # the same bytes, spelt another way
     ]
     expected = told(await fetch(api, path.rsplit("/", 1)[0] + "/none"))
 

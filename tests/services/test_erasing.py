@@ -12,10 +12,11 @@ import pytest
 from relay.core.errors import Conflict, NotFound
 from relay.core.model import CloseReason
 from relay.core.retention import DataClass, HoldReason
-from relay.providers.base import ReceiptWord
+from relay.providers.base import Receipt, ReceiptWord
 from relay.services.erasure import Erased
 from relay.storage import erasure, retention, sessions
 from relay.storage.database import Database
+from relay.vault.tokens import AttemptToken
 from tests.services.carrier import lost_answer
 from tests.services.dying import dies_while_forgetting
 from tests.services.keeping import Watcher, left, upkeep
@@ -133,7 +134,7 @@ async def test_everything_goes_when_there_are_more_messages_than_one_batch_holds
     assert (await left(rig))["message"] == 0
 
 
-@pytest.mark.parametrize("answered", ["by the mark", "by the receipt", "never"])
+@pytest.mark.parametrize("answered", ["by the mark", "by the receipt", "by a receipt before the mark", "never"])
 async def test_a_text_in_flight_goes_when_it_has_ended_after_its_session_was_erased(rig: Rig, answered: str) -> None:
     talk = await talked(rig)
     await talk.say("under way")
@@ -142,6 +143,12 @@ async def test_a_text_in_flight_goes_when_it_has_ended_after_its_session_was_era
     await upkeep(rig)
     waiting = await rig.states()
     if answered == "by the mark":
+        await rig.hand_over(talk.bucket, intent)
+    elif answered == "by a receipt before the mark":
+        token = AttemptToken(intent.passed.message_id, intent.passed.attempt_id)
+        await rig.relay.receipts.take(token, Receipt("SM1", ReceiptWord.DELIVERED, None))
+        await upkeep(rig)
+        assert (await left(rig))["message"] == 0
         await rig.hand_over(talk.bucket, intent)
     else:
         rig.carrier.answer = lost_answer
@@ -165,6 +172,7 @@ async def test_a_text_in_flight_goes_when_it_has_ended_after_its_session_was_era
     ends = {
         "by the mark": ["message.accepted"],
         "by the receipt": ["message.delivered"],
+        "by a receipt before the mark": ["message.delivered"],
         "never": ["message.parked", "message.expired"],
     }
     assert [row["type"] for row in told_of_it] == ["message.received", *ends[answered]]
