@@ -6,9 +6,11 @@ Everything is real but the provider's socket, which is ``carrier.Carrier``. Time
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx
@@ -38,6 +40,7 @@ ACCOUNT_SID = "AC" + "0" * 31 + "1"
 AUTH_TOKEN = "0123456789abcdef0123456789abcdef"
 CREDENTIALS: Mapping[str, str] = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
 _serial = itertools.count(1)
+_FOLDER = tempfile.TemporaryDirectory(prefix="relay-rigs-")  # journals, one folder for each rig
 
 
 @dataclass(slots=True)
@@ -199,6 +202,9 @@ async def start_talk(
 async def make_rig(db: Database, *, answers: httpx.AsyncBaseTransport | None = None, **settings: object) -> Rig:
     """An account with a connection, in an empty database. ``answers`` stands in for the whole network."""
     carrier = Carrier()
+    own = Path(_FOLDER.name) / str(next(_serial))
+    own.mkdir()
+    settings = {"data_dir": own, **settings}
     transport = Transport(answers or httpx.MockTransport(carrier))
     chosen = Settings(**settings)  # type: ignore[arg-type]  # pydantic checks them
     ring = keyring_file.load(chosen.keyring) if chosen.keyring else keyring.make()

@@ -133,8 +133,8 @@ async def test_inbox_keys_go_with_their_connection_and_no_others_do(rig: Rig) ->
     talk = await over(rig)
     other = await rig.relay.connections.add(rig.account, "twilio", CREDENTIALS, await rig.seed())
     await rig.rows(
-        "insert into inbox_key (bucket, connection_id, kind, key, fingerprint, at)"
-        " select bucket, $1, kind, key, fingerprint, at from inbox_key returning 1",
+        "insert into inbox_key (bucket, connection_id, kind, key, fingerprint, key_id, at)"
+        " select bucket, $1, kind, key, fingerprint, key_id, at from inbox_key returning 1",
         other.id,
     )
     before = await rig.relay.retention.forget_keys(talk.bucket)

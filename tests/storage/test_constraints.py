@@ -75,8 +75,16 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "expires_at": _NOW,
         "cool_down": 3600,
         "last_leg_no": 0,
+        "journaled": True,
     },
-    "person": {"bucket": 1, "party_index": _INDEX, "key_id": 1, "opted_out": False, "changed_at": _NOW},
+    "person": {
+        "bucket": 1,
+        "party_index": _INDEX,
+        "key_id": 1,
+        "opted_out": False,
+        "changed_at": _NOW,
+        "superseded": False,
+    },
     "participant": {
         "bucket": 1,
         "id": _ID,
@@ -144,6 +152,16 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "created_at": _NOW,
         "expires_at": _NOW,
     },
+    "hold": {
+        "bucket": 1,
+        "session_id": _ID,
+        "id": _ID,
+        "account_id": _ID,
+        "reason": "legal_claim",
+        "placed_at": _NOW,
+        "placed_by": _ID,
+    },
+    "privacy_request": {"bucket": 1, "id": _ID, "account_id": _ID, "kind": "access", "asked_at": _NOW},
     "migration_lease": {"id": 1, "until": _NOW},
 }
 
@@ -188,6 +206,10 @@ BROKEN: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "digest_only_while_pending": ("verification", {"digest": None, "key_id": None}),
     "token_only_when_approved": ("verification", {"token_until": _NOW}),
     "used_only_when_approved": ("verification", {"used_by": _ID}),
+    "hold_reason": ("hold", {"reason": "because"}),
+    "privacy_request_kind": ("privacy_request", {"kind": "gossip"}),
+    "privacy_request_reason": ("privacy_request", {"operator_reason": "because"}),
+    "only_an_erasure_lasts": ("privacy_request", {"parties": []}),
     "migration_lease_id_check": ("migration_lease", {"id": 2}),
 }
 

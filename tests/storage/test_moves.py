@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from relay.core.arrival import Party
 from relay.core.closing import Stopped, closing, stopped
 from relay.core.delivery import FIRST, MOVES, Outcome, may_move
 from relay.core.model import CloseReason, Reason, State
@@ -53,7 +54,7 @@ async def refuse(tx: Transaction, text: Text) -> None:
 async def stop(tx: Transaction, text: Text) -> None:
     """What a STOP of the recipient does to what waits for them."""
     index = await tx.fetchval("select party_index from participant where session_id = $1 and slot = 2", text.talk.id)
-    unsent = await suppressions.unsent_to(tx, text.bucket, index)
+    unsent = await suppressions.unsent_to(tx, text.bucket, Party(index, 1))
     await suppressions.stop(tx, text.bucket, stopped(unsent, Reason.OPTED_OUT))
 
 
