@@ -21,6 +21,7 @@ from relay.cli.administration import AsJson
 from relay.cli.printing import print_json
 from relay.cli.running import database as database_of
 from relay.cli.running import out
+from relay.core import keys
 from relay.core.errors import Conflict, KeyringRefused, RelayError, Tampered
 from relay.core.ids import IdKind, public
 from relay.providers.transport import open_transport
@@ -171,8 +172,17 @@ class _Examination:
         except KeyringRefused as error:
             self.report(Finding("keyring", Verdict.PROBLEM, error.message, "restore the right one from its backup"))
             return None
-        self.report(Finding("keyring", Verdict.OK, "present, readable by its owner only, and the database's own"))
+        self.report(await self._turns(db))
         return ring
+
+    async def _turns(self, db: Database) -> Finding:
+        """Do the keys of weeks and days take turns?"""
+        async with db.transaction() as tx:
+            late = keys.overdue(await published.published(tx), tx.now)
+        if not late:
+            return Finding("keyring", Verdict.OK, "present, readable by its owner only, and the database's own")
+        advice = "is a process running that may write it? Or is `relay keyring rotate` forgotten, where that is done by hand?"
+        return Finding("keyring", Verdict.WARNING, f"nobody makes its next keys: {', '.join(late)}", advice)
 
     async def _of_contents(self, checkup: Checkup) -> None:
         self.report(await checkup.accounts())

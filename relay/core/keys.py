@@ -80,6 +80,17 @@ def due(published: Sequence[Published], now: datetime) -> dict[Purpose, datetime
     return found
 
 
+def overdue(published: Sequence[Published], now: datetime) -> list[Purpose]:
+    """Purposes whose key has sealed for longer than its term, and has no successor: nobody makes keys. One that is as old as its
+    installation has no term."""
+    newest = [_newest([key for key in published if key.name.purpose is purpose]) for purpose in SEALS_FOR]
+    return [
+        key.name.purpose
+        for key in newest
+        if key and key.use_from is not None and key.use_from + SEALS_FOR[key.name.purpose] + PUBLISHED_AHEAD <= now
+    ]
+
+
 def sealing(published: Sequence[Published]) -> dict[Purpose, int]:
     """By purpose, the number of the key that seals: the newest that is in use."""
     found: dict[Purpose, int] = {}

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from relay import logs
+from relay import logs, metrics
 from relay.core.keys import PRUNED_EVERY
 from relay.services.rotation import Rotation
 
@@ -41,4 +41,5 @@ class KeyKeeper:
         try:
             await step()
         except Exception as error:
+            metrics.alarms.labels("keys_not_kept").inc()
             logs.trouble("keys_not_kept", error, step=name)

@@ -111,3 +111,17 @@ def test_copies_are_unreadable_as_late_as_the_phones_are_when_no_text_is_kept_lo
     published = [key(1, purpose=Purpose.EPOCH, use_from=NOW + 2 * DAY), key(3, use_from=NOW - DAY)]
 
     assert keys.unreadable_from(published, NOW) == NOW + 9 * DAY + 2 * HOUR + timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("began", "late"),
+    [(NOW - DAY - HOUR, [Purpose.TRANSIT]), (NOW - DAY - HOUR + timedelta(seconds=1), []), (None, [])],
+)
+def test_keys_are_overdue_when_nobody_makes_the_next_one(began: datetime | None, late: list[Purpose]) -> None:
+    published = [
+        key(1, use_from=began),
+        key(1, purpose=Purpose.EPOCH),
+        key(1, purpose=Purpose.INDEX, use_from=NOW - 99 * WEEK),
+    ]
+
+    assert keys.overdue(published, NOW) == late
