@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.canary import Canary, dump_of
 from tests.acceptance.marketplace import Marketplace
 from tests.acceptance.oracle import Verdict, judge
 from tests.acceptance.processes import running_sandbox
 from tests.acceptance.test_routing_oracle import NOTICES
+
+pytestmark = pytest.mark.long
 
 PEOPLE = [f"+120255501{n:02}" for n in range(50, 62)]
 START = "from relay.cli import main; main()"

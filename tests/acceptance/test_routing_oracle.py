@@ -21,6 +21,8 @@ from tests.acceptance.marketplace import MARK, Marketplace
 from tests.acceptance.oracle import Entry, Opened, Verdict, judge
 from tests.acceptance.processes import Process, running_sandbox
 
+pytestmark = pytest.mark.long
+
 PEOPLE = [f"+1{area}55501{n:02}" for area in (202, 415, 212, 312, 305, 206) for n in range(50, 100)]
 STRANGERS = [f"+161755501{n:02}" for n in range(50, 60)]
 NUMBERS = {

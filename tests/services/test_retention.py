@@ -21,6 +21,8 @@ from tests.services.keeping import Watcher, upkeep, waiting_too_long
 from tests.services.people import numbers, phone
 from tests.services.rig import Rig, Talk, make_rig, start_talk
 
+pytestmark = pytest.mark.long
+
 DAY = 86400
 #: Hours between two looks, over and over.
 _STEPS = (5, 30, 72, 20, 48, 67)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import pytest
+
 from relay.core.delivery import Outcome
 from relay.core.errors import Conflict
 from relay.core.model import State
@@ -20,6 +22,8 @@ from relay.storage.configuration import Pool
 from relay.storage.outbox import Mark
 from tests.services.people import numbers, phone
 from tests.services.rig import Rig, proxy_of
+
+pytestmark = pytest.mark.long
 
 _THE_PERSON = "select xmin::text from person where bucket = $1 and party_index = $2"
 ROUNDS = 100
