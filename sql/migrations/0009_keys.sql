@@ -19,8 +19,7 @@ create table keyholder (
 
 -- A person who is known under a newer key by now. The row goes when no text on its way is checked against it any more.
 alter table person add column superseded boolean not null default false;
-alter table inbox_key add column key_id integer not null default 1;
-alter table inbox_key alter column key_id drop default;
+alter table inbox_key add column key_id integer not null default 1; -- stays: processes of the version before go on writing
 
 -- Held for the length of a transaction by whoever deals with one person, text or request, while there are several keys to name it by.
 create table turn (
