@@ -9,9 +9,12 @@ from pathlib import Path
 
 import asyncpg
 import httpx
+import pytest
 
 from tests.acceptance.installation import Installation, installed
 from tests.acceptance.processes import Process, until
+
+pytestmark = pytest.mark.long
 
 NUMBERS = [f"+120255501{n:02}" for n in range(10)]
 PEOPLE = [f"+141555501{n:02}" for n in range(50, 90)]

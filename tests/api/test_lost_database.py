@@ -17,6 +17,8 @@ from tests.api.rig import ALICE, Api, inbound, opening
 from tests.services.people import number, phone
 from tests.services.rig import CREDENTIALS
 
+pytestmark = pytest.mark.long
+
 _AT_ONCE = 12
 _LEASE = 31  # seconds, and one to spare
 
