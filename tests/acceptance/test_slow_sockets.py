@@ -10,12 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
 
 from tests.acceptance.installation import Installation, installed
 from tests.acceptance.processes import Process, first_line, start
-
-pytestmark = pytest.mark.long
 
 SOCKETS = 2000
 ROUNDS, REQUESTS = 3, 100  # done before the first of the slow is hung up on, also beside other tests
