@@ -20,6 +20,8 @@ from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
 from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, running_carrier, start
 from tests.cli.command import Answer, Command
 
+pytestmark = pytest.mark.long
+
 RIDER, DRIVER = "+12025550177", "+46701740677"
 NUMBERS = ("+12025550100", "+12025550101", "+46701740606")
 TEXT = "I am at the north door"

@@ -17,6 +17,8 @@ from relay.sandbox.tour_evidence import search
 from relay.sandbox.tour_stage import Mistold, Place
 from tests.sandbox.sandbox_process import descendants, is_running, running, started, until
 
+pytestmark = pytest.mark.long
+
 SHA256 = hashlib.sha256(BJORN.phone.encode()).hexdigest()
 
 

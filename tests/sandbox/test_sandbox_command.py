@@ -21,6 +21,8 @@ from tests.sandbox.sandbox_process import (
     watched,
 )
 
+pytestmark = pytest.mark.long
+
 NUMBERS = [
     *(f"+1202555010{n}" for n in range(10)),
     *(f"+1415555010{n}" for n in range(10)),

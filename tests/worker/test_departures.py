@@ -56,16 +56,17 @@ async def test_only_one_leaves_when_a_number_is_slow_and_two_people_are_texted_f
 ) -> None:
     pool = await rig.pool("slow", numbers(2), rate=0.1)
     talks = await talks_in(rig, pool, 4)
+    used = {talk.proxy(2) for talk in talks}  # one or both: chance decides
     async with working(rig.relay) as worker:
         await until(lambda: holds(worker, pool.bucket))
         await asyncio.sleep(0.3)
         for talk in talks:
             await talk.say("hello")
-        await until(lambda: took(carrier, 2))
+        await until(lambda: took(carrier, len(used)))
         await asyncio.sleep(0.3)
 
-    assert sorted(carrier.came) == sorted(numbers(2))
-    assert [len(came) for came in carrier.came.values()] == [1, 1]
+    assert set(carrier.came) == used
+    assert {len(came) for came in carrier.came.values()} == {1}
 
 
 async def test_no_more_leave_than_there_are_sockets_when_many_come_at_once(rig: Rig, carrier: SlowCarrier) -> None:
