@@ -268,7 +268,6 @@ def _steps(relay: Relay) -> list[Step]:
         Step("finish_erasures", rarely, lambda lease: relay.erasure.finish(lease.bucket)),
         Step("finish_requests", rarely, lambda lease: relay.subjects.finish(lease.bucket)),
         Step("forget_copies", 10 * rarely, lambda lease: relay.subjects.forget(lease.bucket)),
-        Step("tell_journal", often, lambda lease: relay.restoring.write(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 
@@ -292,6 +291,7 @@ def _timely(relay: Relay) -> Timely:
             "declare_ambiguous": lambda lease: ambiguity.declare(
                 lease.bucket, epoch=lease.epoch, begun_before=patience.silent_send
             ),
+            "tell_journal": lambda lease: relay.restoring.write(lease.bucket),
             "finish_opt_outs": lambda lease: relay.optouts.finish_old(
                 lease.bucket, older_than=patience.fan_out.total_seconds()
             ),

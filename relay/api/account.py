@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from relay.api.call import Call, Endpoint, Reply
-from relay.api.schemas import AccountBody, ConnectionBody, EmptyBody, written
+from relay.api.schemas import AccountBody, ConnectionBody, EmptyBody
 from relay.core import ids
 from relay.core.ids import IdKind, public
 from relay.core.model import OnAmbiguous, Scope
+from relay.core.times import written
 from relay.storage.configuration import Account, Connection
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from relay.api.call import Call, Endpoint, Reply
-from relay.api.schemas import EmptyBody, written
+from relay.api.schemas import EmptyBody
 from relay.core import ids
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
+from relay.core.times import written
 from relay.storage.messages import StoredMessage
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
-from relay.api.schemas import NumberBody, NumberChangeBody, PoolBody, PoolChangeBody, written
+from relay.api.schemas import NumberBody, NumberChangeBody, PoolBody, PoolChangeBody
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import NumberState, Scope
 from relay.core.phone import parse_number
+from relay.core.times import written
 from relay.services.numbers import NumberView, NumberWanted
 from relay.services.pools import PoolReport
 from relay.storage.configuration import Pool

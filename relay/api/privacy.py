@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from relay.api.call import Call, Endpoint, Reply
 from relay.api.downloads import DOWNLOADS, Links
-from relay.api.schemas import PrivacyRequestBody, written
+from relay.api.schemas import PrivacyRequestBody
 from relay.api.sessions import stays_json
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
@@ -17,6 +17,7 @@ from relay.core.model import Scope
 from relay.core.phone import Phone
 from relay.core.retention import RULES, HoldReason, Rule
 from relay.core.subject import STAYS, OperatorReason, RequestKind
+from relay.core.times import written
 from relay.services.retention import Report
 from relay.services.subjects import Request, SubjectWanted
 from relay.storage.holdings import Holding

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -167,8 +166,3 @@ class PrivacyRequestBody(Body):
     phone: Phone | None = None
     verification_token: Annotated[str, Field(max_length=64)] | None = None
     operator_reason: OperatorReasonWord | None = None
-
-
-def written(at: datetime | None) -> str | None:
-    """A time as the API writes it: RFC 3339, UTC, whole seconds."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None

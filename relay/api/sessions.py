@@ -7,13 +7,14 @@ from typing import Any
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
 from relay.api.messages import message_json
-from relay.api.schemas import LONGEST_NAME, EmptyBody, SessionBody, SessionChangeBody, TextBody, written
+from relay.api.schemas import LONGEST_NAME, EmptyBody, SessionBody, SessionChangeBody, TextBody
 from relay.core import ids
 from relay.core.erasure import Stays
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
 from relay.core.phone import Phone
+from relay.core.times import written
 from relay.services.sessions import PersonWanted, SessionChange, SessionView, SessionWanted
 from relay.services.texts import TextWanted
 from relay.storage.sessions import SessionFilter

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from relay.api.call import Call, Endpoint, Reply
-from relay.api.schemas import CheckBody, VerificationBody, written
+from relay.api.schemas import CheckBody, VerificationBody
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope, VerificationPurpose
 from relay.core.phone import Phone
+from relay.core.times import written
 from relay.services.verifications import VerificationWanted
 
 

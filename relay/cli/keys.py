@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from relay.api.schemas import written
 from relay.cli.administration import AsJson, OfAccount, administer, name
 from relay.cli.printing import print_listing
 from relay.cli.running import say
@@ -15,6 +14,7 @@ from relay.core import ids
 from relay.core.errors import NotFound
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
+from relay.core.times import written
 from relay.storage.keys import ListedKey
 from relay.wiring import Relay
 

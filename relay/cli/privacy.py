@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from relay.api.privacy import report_json
-from relay.api.schemas import written
 from relay.api.sessions import stays_json
 from relay.cli.administration import AsJson, OfAccount, administer, new_seed
 from relay.cli.printing import print_json, print_listing
@@ -20,6 +19,7 @@ from relay.cli.running import say, told
 from relay.core.ids import IdKind, public
 from relay.core.phone import Phone
 from relay.core.subject import STAYS, OperatorReason, RequestKind
+from relay.core.times import written
 from relay.services.subjects import SubjectWanted
 from relay.wiring import Relay
 

@@ -17,6 +17,7 @@ from relay.core.erasure import ALWAYS, Stays
 from relay.core.ids import IdKind, public
 from relay.core.model import Reason
 from relay.core.retention import DataClass
+from relay.core.times import written
 
 
 class RequestKind(StrEnum):
@@ -162,7 +163,9 @@ def document(buckets: Sequence[Known], numbers: Mapping[UUID, str]) -> dict[str,
         "automatic_answers": [_answered(a, numbers) for known in buckets for a in known.answered],
         "verifications": [_proved(p) for known in buckets for p in known.proved],
         "copies": [
-            {"id": public(IdKind.REQUEST, c.id), "made_at": _at(c.made_at)} for known in buckets for c in known.copied
+            {"id": public(IdKind.REQUEST, c.id), "made_at": written(c.made_at)}
+            for known in buckets
+            for c in known.copied
         ],
     }
 
@@ -176,10 +179,10 @@ def _session(seat: Seat, numbers: Mapping[UUID, str], texts: list[dict[str, Any]
         "proxy_number": numbers.get(seat.number_id),
         "phone_held": seat.phone_held,
         "metadata": dict(seat.metadata),
-        "created_at": _at(seat.created_at),
-        "expires_at": _at(seat.expires_at),
-        "last_message_at": _at(seat.last_message_at),
-        "closed_at": _at(seat.closed_at),
+        "created_at": written(seat.created_at),
+        "expires_at": written(seat.expires_at),
+        "last_message_at": written(seat.last_message_at),
+        "closed_at": written(seat.closed_at),
         "close_reason": seat.close_reason,
         "messages": texts,
     }
@@ -194,9 +197,9 @@ def _text(said: Said, own: set[UUID]) -> dict[str, Any]:
         "state": said.state,
         "reason": str(Reason.UNKNOWN) if sent and said.reason in _OF_THE_OTHER else said.reason,
         "segments": said.segments,
-        "received_at": _at(said.received_at),
-        "accepted_at": _at(said.accepted_at),
-        "delivered_at": _at(said.delivered_at),
+        "received_at": written(said.received_at),
+        "accepted_at": written(said.accepted_at),
+        "delivered_at": written(said.delivered_at),
     }
 
 
@@ -204,7 +207,7 @@ def _bound(bound: Bound, numbers: Mapping[UUID, str]) -> dict[str, Any]:
     return {
         "number": numbers.get(bound.number_id),
         "session": public(IdKind.SESSION, bound.session_id),
-        "kept_until": _at(bound.kept_until),
+        "kept_until": written(bound.kept_until),
     }
 
 
@@ -212,11 +215,11 @@ def _wish(wishes: Sequence[Wish]) -> dict[str, Any]:
     """The newest word is the one that counts."""
     said = [(wish.changed_at, wish.opted_out) for wish in wishes if wish.changed_at is not None]
     changed_at, opted_out = max(said, default=(None, False))
-    return {"opted_out": opted_out, "opt_out_changed_at": _at(changed_at)}
+    return {"opted_out": opted_out, "opt_out_changed_at": written(changed_at)}
 
 
 def _answered(answered: Answered, numbers: Mapping[UUID, str]) -> dict[str, Any]:
-    return {"number": numbers.get(answered.number_id), "kind": answered.kind, "at": _at(answered.last_at)}
+    return {"number": numbers.get(answered.number_id), "kind": answered.kind, "at": written(answered.last_at)}
 
 
 def _proved(proved: Proved) -> dict[str, Any]:
@@ -225,11 +228,6 @@ def _proved(proved: Proved) -> dict[str, Any]:
         "purpose": proved.purpose,
         "status": proved.status,
         "reason": proved.reason,
-        "sent_at": _at(proved.created_at),
-        "expires_at": _at(proved.expires_at),
+        "sent_at": written(proved.created_at),
+        "expires_at": written(proved.expires_at),
     }
-
-
-def _at(at: datetime | None) -> str | None:
-    """RFC 3339, UTC, to the second, as everywhere in the API."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None

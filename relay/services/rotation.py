@@ -103,13 +103,16 @@ class Rotation:
         await self._publish(changed)
         return new
 
-    async def prune(self) -> tuple[list[KeyName], list[Spared]]:
-        """Destroy keys of weeks and days that are over, once nothing is sealed with them; phones of open sessions are sealed
-        anew first. Returns which are gone, and which could not go yet."""
+    async def prune(
+        self, purposes: Collection[Purpose] = frozenset(keys.KEPT_FOR)
+    ) -> tuple[list[KeyName], list[Spared]]:
+        """Destroy keys of these purposes that are over, once nothing needs them; phones of open sessions are sealed anew
+        first. Returns which are gone, and which could not go yet."""
         gone: list[KeyName] = []
         spared: list[Spared] = []
         known = await self.database.run(storage.published)
-        for name in keys.retired(known, await self.database.now()):
+        retired = keys.retired(known, await self.database.now())
+        for name in (name for name in retired if name.purpose in purposes):
             sealers = (await self.database.run(partial(_holders, name))).seal
             values = 0 if sealers else await self._unseal(name)
             if sealers or values:

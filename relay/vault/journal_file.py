@@ -76,7 +76,7 @@ class JournalFile:
                 yield file
         except OSError as error:
             raise KeyringRefused(f"the journal {self.path} cannot be used: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise KeyringRefused(
                 f"{self.path} is not a journal that this version can read: restore it with the keyring"
             ) from None

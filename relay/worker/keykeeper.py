@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from relay import logs, metrics
-from relay.core.keys import PRUNED_EVERY
+from relay.core.keys import PRUNED_EVERY, SEALS_FOR
 from relay.services.rotation import Rotation
 
 _LEARN_EVERY = 2.0  # seconds; a key begins to seal this much later than it might, and never earlier
@@ -16,7 +16,8 @@ _PRUNE_EVERY = PRUNED_EVERY.total_seconds()
 
 
 class KeyKeeper:
-    """``rotates``: make the keys of weeks and days, and destroy those that are over. One keyring file may be kept by many."""
+    """``rotates``: make the keys of weeks and days, and destroy those that are over. One keyring file may be kept by many. What
+    other keys are needed for takes a look at every person and every event: that is done when somebody says so."""
 
     def __init__(self, rotation: Rotation, *, rotates: bool) -> None:
         self._rotation = rotation
@@ -25,7 +26,10 @@ class KeyKeeper:
             ("tell", _ROTATE_EVERY, rotation.tell),
         ]
         if rotates:
-            self._steps += [("rotate", _ROTATE_EVERY, rotation.rotate), ("prune", _PRUNE_EVERY, rotation.prune)]
+            self._steps += [
+                ("rotate", _ROTATE_EVERY, rotation.rotate),
+                ("prune", _PRUNE_EVERY, lambda: rotation.prune(SEALS_FOR)),
+            ]
 
     async def run(self) -> None:
         """For ever. What fails is tried again at its next turn: the keys that are there go on sealing."""

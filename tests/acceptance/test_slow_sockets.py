@@ -10,18 +10,22 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from tests.acceptance.installation import Installation, installed
 from tests.acceptance.processes import Process, first_line, start
 
+pytestmark = pytest.mark.long  # and played alone: it compares times
+
 SOCKETS = 2000
-ROUNDS, REQUESTS = 3, 100  # done before the first of the slow is hung up on, also beside other tests
-NOISE = 0.05  # seconds: what the tests that run beside this one add to the slowest request now and then
+ROUNDS, REQUESTS = 3, 100  # done before the first of the slow is hung up on
+NOISE = 0.05  # seconds: what a shared machine adds to the slowest request now and then
 HUNG_UP_WITHIN = 13.0  # seconds: 12 for a slow body, and one to see it
 
 
 async def _p99(place: Installation, session: str) -> float:
-    """The median of three rounds' 99th percentiles, in seconds, of reading a session."""
+    """The best of three rounds' 99th percentiles, in seconds, of reading a session: what else the machine does is not in
+    every round, what slow sockets cost would be."""
     slowest: list[float] = []
     headers = {"authorization": f"Bearer {place.key}"}
     async with httpx.AsyncClient(base_url=place.url, timeout=10, headers=headers) as client:
@@ -32,7 +36,7 @@ async def _p99(place: Installation, session: str) -> float:
                 assert (await client.get(f"/v1/sessions/{session}")).status_code == 200
                 took.append(time.monotonic() - began)
             slowest.append(statistics.quantiles(took, n=100)[98])
-    return statistics.median(slowest)
+    return min(slowest)
 
 
 async def _next_line(process: Process) -> dict[str, float]:

@@ -33,8 +33,13 @@ async def session_idle(talk: Talk) -> None:
     talk.rig.later(minutes=1, seconds=1)
 
 
-async def cooled(talk: Talk) -> None:
+async def ended(talk: Talk) -> None:
     await talk.rig.relay.sessions.close(talk.rig.account, talk.id)
+
+
+async def cooled(talk: Talk) -> None:
+    await ended(talk)
+    await talk.rig.relay.restoring.write(talk.bucket)
     talk.rig.later(hours=72)
 
 
@@ -47,7 +52,8 @@ async def parked_for_long(talk: Talk) -> None:
     talk.rig.carrier.answer = lost_answer
     await talk.say("lost")
     await talk.rig.send_all(talk.bucket)
-    await talk.rig.relay.sessions.close(talk.rig.account, talk.id)
+    await ended(talk)
+    await talk.rig.relay.restoring.write(talk.bucket)
     talk.rig.later(seconds=121)
     await talk.rig.relay.ambiguity.look(talk.bucket)
     talk.rig.later(hours=72)
@@ -72,6 +78,7 @@ SITUATIONS: Mapping[str, Situation] = {
     "expire_parked": parked_for_long,
     "declare_ambiguous": send_silent,
     "finish_opt_outs": stop_half_known,
+    "tell_journal": ended,
 }
 
 
