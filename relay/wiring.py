@@ -17,11 +17,13 @@ from uuid import UUID
 from relay import logs
 from relay.core.delivery import AmbiguityTimes
 from relay.core.errors import KeyringRefused, StorageUnavailable
+from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
 from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.ambiguity import Ambiguity
+from relay.services.carrier_copies import AT_ONCE, CarrierCopies, Redaction
 from relay.services.connections import Connections
 from relay.services.depths import Depths
 from relay.services.erasure import Erasure
@@ -85,6 +87,7 @@ class Relay:
     inbound: Inbound
     optouts: OptOuts
     receipts: Receipts
+    redaction: Redaction
     sending: Sending
     ambiguity: Ambiguity
     erasure: Erasure
@@ -116,7 +119,7 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
         await migrate.check(db)
         vault = open_vault(await open_keyring(db, settings.keyring_path, may_make=settings.keyring is None))
         times = {"deadline": settings.send_deadline, "connect_timeout": settings.connect_timeout}
-        async with open_transport(connections=settings.sockets, **times) as transport:
+        async with open_transport(connections=settings.sockets + AT_ONCE, **times) as transport:
             relay = build(settings, db, vault, transport)
             if not restoring:
                 await relay.restoring.check()
@@ -137,7 +140,12 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
     async def queued(bucket: int) -> None:
         await wakeup.hint(bucket, db)
 
-    optouts = OptOuts(db, config, vault, adapters, queued)
+    redact_after, redact_at_latest = (
+        timedelta(seconds=settings.redact_after),
+        timedelta(seconds=settings.redact_at_latest),
+    )
+    copies = CarrierCopies(vault, adapters, RedactionTimes(redact_after, redact_at_latest))
+    optouts = OptOuts(db, config, vault, adapters, queued, copies)
 
     erasure = Erasure(db, rotates=settings.rotate_keys)
 
@@ -162,11 +170,12 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
-        inbound=Inbound(db, config, vault, optouts.take, queued),
+        inbound=Inbound(db, config, vault, optouts.take, queued, copies),
         optouts=optouts,
-        receipts=Receipts(db),
-        sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread),
-        ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls),
+        receipts=Receipts(db, copies),
+        redaction=Redaction(db, config, vault, adapters, transport, base_urls),
+        sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread, copies),
+        ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls, copies),
         erasure=erasure,
         expiry=Expiry(db),
         holds=Holds(db),
@@ -185,6 +194,7 @@ async def open_keyring(db: Database, path: Path, *, may_make: bool) -> Keyring:
     """
     async with db.transaction() as tx:
         known = await published.answers(tx)
+    keyring_file.complete(path)
     ring = keyring_file.load_or_make(path) if may_make and not known else keyring_file.load(path)
     answers = ring.answers()
     if not known:
@@ -260,6 +270,7 @@ def _steps(relay: Relay) -> list[Step]:
     return [
         Step("timely", often, _timely(relay)),
         Step("look_for_ambiguous", often, lambda lease: relay.ambiguity.look(lease.bucket)),  # waits for providers
+        Step("redact", sometimes, lambda lease: relay.redaction.redact(lease.bucket)),  # waits for providers
         Step("prepare_pools", sometimes, lambda lease: relay.pools.prepare_left(lease.bucket)),
         Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),

@@ -80,9 +80,9 @@ class ProviderHooks:
         if parts[1] == "voice":
             body, kind = await self._services.connections.answer_call(connection_id, webhook)
             return 200, body, kind
-        receipt = await self._services.connections.verified_receipt(connection_id, webhook)
+        connection, receipt = await self._services.connections.verified_receipt(connection_id, webhook)
         if len(parts) == 3:
-            await self._services.receipts.take(self._services.vault.tokens.read(parts[2]), receipt)
+            await self._services.receipts.take(connection, self._services.vault.tokens.read(parts[2]), receipt)
         return _TAKEN
 
     async def _webhook(self, request: Request) -> Webhook:

@@ -18,6 +18,7 @@ from enum import StrEnum
 
 from relay.core import keys, verification
 from relay.core.model import State
+from relay.core.redaction import ALARM_AFTER
 
 #: So long after its due time something still there is overdue: upkeep comes by more often than that.
 GRACE = timedelta(hours=1)
@@ -27,6 +28,8 @@ INBOX_KEYS_FOR = timedelta(days=90)
 ANSWERS_FOR = timedelta(hours=24)
 REQUESTS_FOR = timedelta(hours=24)
 TURNS_FOR = timedelta(hours=24)
+#: Longer than that is an alarm; the row stays, because what the carrier has does.
+CARRIER_COPIES_FOR = ALARM_AFTER
 EXPORTS_FOR = keys.USED_FOR[keys.Purpose.TRANSIT]
 PRIVACY_REQUESTS_FOR = timedelta(days=396)  # 13 months: what a supervisory authority may ask about
 #: A START is kept for so long, because an older STOP that is still on its way must lose against it.
@@ -40,6 +43,7 @@ class DataClass(StrEnum):
 
     PHONE = "phone"
     TEXT = "text"
+    CARRIER_COPY = "carrier_copy"
     PARTY_INDEX = "party_index"
     PERSON = "person"
     SUPPRESSION = "suppression"
@@ -117,6 +121,17 @@ RULES: Mapping[DataClass, Rule] = {
         _columns(
             outbox="bucket message_id account_id session_id to_participant leg_no party_index kind number_id segments"
             " sealed_phone sealed_text transit_id phase asked arrived_at due_at deadline_at"
+        ),
+    ),
+    DataClass.CARRIER_COPY: Rule(
+        "what carriers call the texts that they still have on record, with both phones",
+        "everybody who texted, or was texted",
+        "to have the carrier delete its record",
+        CARRIER_COPIES_FOR,
+        "the carrier has deleted it, which it is told a minute after its last word on the text, else after a day",
+        "redaction key",
+        _columns(
+            redaction="bucket id account_id connection_id sealed_provider_id redaction_id since due_at tries",
         ),
     ),
     DataClass.PARTY_INDEX: Rule(

@@ -28,6 +28,7 @@ def test_the_periods_are_the_promised_ones() -> None:
     days = {name: rule.period / timedelta(days=1) for name, rule in RULES.items() if rule.period}
 
     assert days == {
+        "carrier_copy": 7,
         "person": 1,
         "inbox_key": 90,
         "session": 90,

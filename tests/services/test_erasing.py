@@ -146,7 +146,7 @@ async def test_a_text_in_flight_goes_when_it_has_ended_after_its_session_was_era
         await rig.hand_over(talk.bucket, intent)
     elif answered == "by a receipt before the mark":
         token = AttemptToken(intent.passed.message_id, intent.passed.attempt_id)
-        await rig.relay.receipts.take(token, Receipt("SM1", ReceiptWord.DELIVERED, None))
+        await rig.relay.receipts.take(rig.connection, token, Receipt("SM1", ReceiptWord.DELIVERED, None))
         await upkeep(rig)
         assert (await left(rig))["message"] == 0
         await rig.hand_over(talk.bucket, intent)

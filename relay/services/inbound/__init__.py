@@ -12,6 +12,7 @@ from relay import metrics
 from relay.core.arrival import ArrivedText
 from relay.core.keywords import keyword
 from relay.providers.base import InboundText
+from relay.services.carrier_copies import CarrierCopies
 from relay.services.inbound.batch import Batch, Taken
 from relay.services.inbound.departures import Closed, Gate
 from relay.storage import inbox
@@ -36,6 +37,7 @@ class Inbound:
     vault: Vault
     commands: Callable[[ArrivedText], Awaitable[bool]]
     queued: Callable[[int], Awaitable[None]]
+    copies: CarrierCopies
     gate: Gate = Closed  #: lets texts out as they come in, where this process sends
     _batches: Coalescer[ArrivedText, Taken] = field(init=False)
 
@@ -69,7 +71,7 @@ class Inbound:
         departures = self.gate(bucket, directory)
         try:
             results, queued = await self.database.run(
-                lambda tx: Batch(tx, bucket, directory, self.vault, departures).take(texts)
+                lambda tx: Batch(tx, bucket, directory, self.vault, self.copies, departures).take(texts)
             )
         except BaseException:
             departures.fail()
@@ -106,5 +108,6 @@ class Inbound:
             keyword=text.keyword or keyword(text.text),
             from_own_number=text.sender in directory.own_numbers,
             imprint=imprint,
+            provider_id=text.provider_id,
             other_imprints=tuple(others),
         )

@@ -20,6 +20,7 @@ from relay.core.model import MessageKind, Reason, State
 from relay.core.notices import Phrase, say
 from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route
 from relay.core.segments import segments
+from relay.services.carrier_copies import CarrierCopies
 from relay.services.inbound.departures import Departures
 from relay.storage import inbox, messages, people
 from relay.storage.configuration import Account, Directory
@@ -42,12 +43,19 @@ class Batch:
     """One transaction's work on texts of one bucket."""
 
     def __init__(
-        self, tx: Transaction, bucket: int, directory: Directory, vault: Vault, departures: Departures
+        self,
+        tx: Transaction,
+        bucket: int,
+        directory: Directory,
+        vault: Vault,
+        copies: CarrierCopies,
+        departures: Departures,
     ) -> None:
         self._tx = tx
         self._bucket = bucket
         self._directory = directory
         self._vault = vault
+        self._copies = copies
         self._departures = departures
         self._awaited: set[UUID] = set()  #: participants to whom something is on its way or waits
         self._sessions: dict[UUID, LockedSession] = {}
@@ -62,7 +70,7 @@ class Batch:
         """Returns what became of each text, and whether anything waits to be sent."""
         self._departures.begin()
         await people.recognise(self._tx, self._bucket, [text.party for text in texts if text.party])
-        recorded = await inbox.record(self._tx, self._bucket, [InboxKey.of(text) for text in texts])
+        recorded = await inbox.record(self._tx, self._bucket, [self._key(text) for text in texts])
         unseen = set(recorded.new)
         results: list[Taken] = []
         fresh: list[ArrivedText] = []
@@ -82,6 +90,10 @@ class Batch:
         for key, taken in decided.items():
             results[first[key]] = taken
         return results, waiting
+
+    def _key(self, text: ArrivedText) -> InboxKey:
+        connection = self._directory.connections[text.connection_id]
+        return InboxKey.of(text, self._copies.of(connection, self._tx.new_id(self._bucket), text.provider_id))
 
     async def _write(self) -> bool:
         """Write everything; says whether something waits to be sent."""
