@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +23,6 @@ from relay.providers.base import Adapter
 from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.ambiguity import Ambiguity
-from relay.services.carrier_copies import AT_ONCE, CarrierCopies, Redaction
 from relay.services.connections import Connections
 from relay.services.depths import Depths
 from relay.services.erasure import Erasure
@@ -37,6 +36,7 @@ from relay.services.numbers import Numbers
 from relay.services.optouts import OptOuts
 from relay.services.pools import Pools
 from relay.services.receipts import Receipts
+from relay.services.redaction import AT_ONCE, Redaction
 from relay.services.restoring import Restoring
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
@@ -51,6 +51,7 @@ from relay.storage import keyring as published
 from relay.storage.configuration import Configuration
 from relay.storage.database import Database
 from relay.vault import keyring_file
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.journal_file import JournalFile
 from relay.vault.keyring import Keyring
 from relay.vault.keyring_file import KeyringFile
@@ -140,18 +141,9 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
     async def queued(bucket: int) -> None:
         await wakeup.hint(bucket, db)
 
-    redact_after, redact_at_latest = (
-        timedelta(seconds=settings.redact_after),
-        timedelta(seconds=settings.redact_at_latest),
-    )
-    copies = CarrierCopies(vault, adapters, RedactionTimes(redact_after, redact_at_latest))
+    copies = _carrier_copies(settings, vault, adapters)
     optouts = OptOuts(db, config, vault, adapters, queued, copies)
-
     erasure = Erasure(db, rotates=settings.rotate_keys)
-
-    async def erase_again(account_id: UUID, session_id: UUID) -> None:
-        await erasure.erase_one((await config.refreshed()).accounts[account_id], session_id)
-
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
         settings=settings,
@@ -182,9 +174,21 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         retention=Retention(db, config, adapters),
         depths=Depths(db),
         rotation=Rotation(db, config, vault, KeyringFile(settings.keyring_path)),
-        restoring=Restoring(db, JournalFile(settings.keyring_path.with_suffix(".journal")), erase_again),
+        restoring=_restoring(settings, db, config, erasure),
         wakeup=wakeup,
     )
+
+
+def _carrier_copies(settings: Settings, vault: Vault, adapters: Mapping[str, Adapter]) -> CarrierCopies:
+    times = RedactionTimes(timedelta(seconds=settings.redact_after), timedelta(seconds=settings.redact_at_latest))
+    return CarrierCopies(vault.envelopes, lambda name: adapters[name].capabilities.deletes_messages, times)
+
+
+def _restoring(settings: Settings, db: Database, config: Configuration, erasure: Erasure) -> Restoring:
+    async def erase_again(account_id: UUID, session_id: UUID) -> None:
+        await erasure.erase_one((await config.refreshed()).accounts[account_id], session_id)
+
+    return Restoring(db, JournalFile(settings.keyring_path.with_suffix(".journal")), erase_again)
 
 
 async def open_keyring(db: Database, path: Path, *, may_make: bool) -> Keyring:

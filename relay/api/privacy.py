@@ -13,9 +13,9 @@ from relay.api.sessions import stays_json
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
-from relay.core.model import Scope
+from relay.core.model import HoldReason, Scope
 from relay.core.phone import Phone
-from relay.core.retention import RULES, HoldReason, Rule
+from relay.core.retention import RULES, Rule
 from relay.core.subject import STAYS, OperatorReason, RequestKind
 from relay.core.times import written
 from relay.services.retention import Report

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay.core.retention import MESSAGES_FOR, DataClass
+from relay.core.periods import MESSAGES_FOR
+from relay.core.retention import DataClass
 
 
 @dataclass(frozen=True, slots=True)

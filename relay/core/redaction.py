@@ -6,8 +6,9 @@ on it, because none deletes what it still works on, or a day after it was taken 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 #: What a carrier has not deleted by then is an alarm. The tries go on.
 ALARM_AFTER = timedelta(days=7)
@@ -21,6 +22,18 @@ class RedactionTimes:
 
     after_last_word: timedelta = timedelta(minutes=1)
     without_one: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierCopy:
+    """A carrier's own name of a text, sealed for a row. ``id``: of an outbound the attempt's, of an inbound its own."""
+
+    id: UUID
+    account_id: UUID
+    connection_id: UUID
+    sealed: bytes = field(repr=False)
+    key_id: int
+    times: RedactionTimes = field(default_factory=RedactionTimes)
 
 
 def next_try(now: datetime, tries: int) -> datetime:

@@ -16,26 +16,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from relay.core import keys, verification
-from relay.core.model import State
-from relay.core.redaction import ALARM_AFTER
+from relay.core import verification
+from relay.core.periods import (
+    ANSWERS_FOR,
+    CARRIER_COPIES_FOR,
+    EVENTS_FOR,
+    EXPORTS_FOR,
+    INBOX_KEYS_FOR,
+    MESSAGES_FOR,
+    PRIVACY_REQUESTS_FOR,
+    REQUESTS_FOR,
+    STARTS_FOR,
+    TURNS_FOR,
+)
 
 #: So long after its due time something still there is overdue: upkeep comes by more often than that.
 GRACE = timedelta(hours=1)
-MESSAGES_FOR = timedelta(days=90)
-EVENTS_FOR = timedelta(days=30)
-INBOX_KEYS_FOR = timedelta(days=90)
-ANSWERS_FOR = timedelta(hours=24)
-REQUESTS_FOR = timedelta(hours=24)
-TURNS_FOR = timedelta(hours=24)
-#: Longer than that is an alarm; the row stays, because what the carrier has does.
-CARRIER_COPIES_FOR = ALARM_AFTER
-EXPORTS_FOR = keys.USED_FOR[keys.Purpose.TRANSIT]
-PRIVACY_REQUESTS_FOR = timedelta(days=396)  # 13 months: what a supervisory authority may ask about
-#: A START is kept for so long, because an older STOP that is still on its way must lose against it.
-STARTS_FOR = timedelta(hours=24)
-#: States in which nothing of a message waits to leave any more.
-ENDED = (State.ACCEPTED, State.DELIVERED, State.UNDELIVERED, State.REFUSED, State.EXPIRED)
 
 
 class DataClass(StrEnum):
@@ -62,16 +58,6 @@ class DataClass(StrEnum):
     CREDENTIALS = "credentials"
     CONFIGURATION = "configuration"
     OPERATION = "operation"
-
-
-class HoldReason(StrEnum):
-    """Why a session's record is kept beyond its period (GDPR article 18 and 17(3)). A word, because free text names people."""
-
-    ACCURACY_CONTESTED = "accuracy_contested"
-    PROCESSING_OPPOSED = "processing_opposed"
-    LEGAL_CLAIM = "legal_claim"
-    OBJECTION_PENDING = "objection_pending"
-    AUTHORITY_REQUEST = "authority_request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,13 +337,3 @@ def classified() -> Iterator[tuple[str, str, DataClass]]:
 def overdue_before(data_class: DataClass, now: datetime) -> datetime:
     """What was due before this, by the class's period or a date in the row, should have been forgotten more than an hour ago."""
     return now - (RULES[data_class].period or timedelta()) - GRACE
-
-
-def keys_forgotten_before(now: datetime, *, has_connection: bool, signature_is_timed: bool) -> datetime | None:
-    """Up to when the inbox keys of a connection are forgotten; None = they are kept.
-
-    Without its connection nothing can be replayed. A signature that carries no time stays valid for ever, and so must the memory.
-    """
-    if not has_connection:
-        return now
-    return now - INBOX_KEYS_FOR if signature_is_timed else None

@@ -20,11 +20,11 @@ from relay.core.ids import IdKind, public
 from relay.core.model import OnAmbiguous
 from relay.providers.base import Adapter, Found, ReceiptWord
 from relay.providers.transport import NoAnswer, Transport
-from relay.services.carrier_copies import CarrierCopies
 from relay.storage import outbox
 from relay.storage.configuration import Configuration, Connection, Number
 from relay.storage.database import Database, Transaction
 from relay.storage.outbox import Mark, Unresolved
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
 

@@ -23,12 +23,12 @@ from relay.core.model import MessageKind, Reason, State
 from relay.core.notices import Phrase, say
 from relay.core.segments import segments
 from relay.providers.base import Adapter
-from relay.services.carrier_copies import CarrierCopies
 from relay.storage import accounts, inbox, messages, people, sessions, suppressions
 from relay.storage.configuration import Account, Configuration, Directory
 from relay.storage.database import Database, Transaction
 from relay.storage.inbox import InboxKey
 from relay.storage.suppressions import OptChange
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.vault import Vault
 
 _MOMENT = timedelta(microseconds=1)  # a wish is newer than the one before it, even when the clock was set back

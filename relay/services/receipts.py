@@ -9,12 +9,12 @@ from relay import metrics
 from relay.core.ids import bucket_of
 from relay.core.model import State
 from relay.providers.base import Receipt, ReceiptWord
-from relay.services.carrier_copies import CarrierCopies
 from relay.storage import outbox
 from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Connection
 from relay.storage.database import Database
 from relay.storage.outbox import ReceiptOf
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.tokens import AttemptToken
 
 _STATES = {

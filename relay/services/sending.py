@@ -24,13 +24,13 @@ from relay.core.ids import IdKind, public
 from relay.core.model import Reason, State
 from relay.providers.base import Accepted, Adapter, NotSent, OutboundText, Refused
 from relay.providers.transport import MayHaveLeft, NothingLeft, TooLate, Transport
-from relay.services.carrier_copies import CarrierCopies
 from relay.storage import outbox, suppressions
 from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Configuration, Connection, Directory, Number
 from relay.storage.database import Database, Transaction
 from relay.storage.outbox import Mark, Passed
 from relay.storage.suppressions import OptChange
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.sealing import Sealed
 from relay.vault.tokens import AttemptToken
 from relay.vault.vault import Vault

@@ -11,11 +11,12 @@ from uuid import UUID
 
 from relay.core.arrival import ArrivedText, Imprint
 from relay.core.lifetime import Lifetime
+from relay.core.redaction import CarrierCopy
 from relay.core.routing import Participant
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
 from relay.storage.people import agree
-from relay.storage.redactions import CarrierCopy, columns
+from relay.storage.redactions import columns
 
 _SQL = queries.load("inbox")
 ANSWER_AT_MOST_EVERY = timedelta(hours=24)

@@ -12,9 +12,10 @@ from relay.core.delivery import MAY_STAND_PARKED, Outcome, states_before
 from relay.core.envelope import Envelope
 from relay.core.ids import bucket_of, first_id_at
 from relay.core.model import MessageKind, Reason, State
+from relay.core.redaction import CarrierCopy
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
-from relay.storage.redactions import CarrierCopy, columns
+from relay.storage.redactions import columns
 
 _SQL = queries.load("outbox")
 

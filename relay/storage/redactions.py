@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from relay.core.redaction import RedactionTimes
+from relay.core.redaction import CarrierCopy
 from relay.storage import queries
 from relay.storage.database import Transaction
 
 _SQL = queries.load("redaction")
-
-
-@dataclass(frozen=True, slots=True)
-class CarrierCopy:
-    """A carrier's own name of a text, sealed for a row. ``id``: of an outbound the attempt's, of an inbound its own."""
-
-    id: UUID
-    account_id: UUID
-    connection_id: UUID
-    sealed: bytes = field(repr=False)
-    key_id: int
-    times: RedactionTimes = field(default_factory=RedactionTimes)
 
 
 def columns(copies: Sequence[CarrierCopy], now: datetime) -> list[list[object]]:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from relay.core.ids import IdKind, parse
-from relay.core.model import Scope
-from relay.core.retention import RULES, DataClass, HoldReason
+from relay.core.model import HoldReason, Scope
+from relay.core.retention import RULES, DataClass
 from tests.api.answers import problem_in
 from tests.api.rig import ALICE, BOB, CAROL, Api
 

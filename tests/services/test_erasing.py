@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 
 from relay.core.errors import Conflict, NotFound
-from relay.core.model import CloseReason
-from relay.core.retention import DataClass, HoldReason
+from relay.core.model import CloseReason, HoldReason
+from relay.core.retention import DataClass
 from relay.providers.base import Receipt, ReceiptWord
 from relay.services.erasure import Erased
 from relay.storage import erasure, retention, sessions

@@ -16,8 +16,9 @@ import pytest
 from relay.core.errors import InvalidInput, NotFound
 from relay.core.ids import IdKind, Seed, public
 from relay.core.keys import KeyName, Purpose
+from relay.core.model import HoldReason
 from relay.core.phone import Phone
-from relay.core.retention import DataClass, HoldReason
+from relay.core.retention import DataClass
 from relay.core.subject import OperatorReason, RequestKind
 from relay.services.subjects import Request, SubjectWanted
 from relay.storage import sealed

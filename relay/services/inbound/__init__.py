@@ -12,7 +12,6 @@ from relay import metrics
 from relay.core.arrival import ArrivedText
 from relay.core.keywords import keyword
 from relay.providers.base import InboundText
-from relay.services.carrier_copies import CarrierCopies
 from relay.services.inbound.batch import Batch, Taken
 from relay.services.inbound.departures import Closed, Gate
 from relay.storage import inbox
@@ -20,6 +19,7 @@ from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Configuration, Connection
 from relay.storage.database import Database
 from relay.storage.inbox import InboxKey
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.vault import Vault
 
 __all__ = ["Inbound", "Taken"]

@@ -20,12 +20,12 @@ from relay.core.model import MessageKind, Reason, State
 from relay.core.notices import Phrase, say
 from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route
 from relay.core.segments import segments
-from relay.services.carrier_copies import CarrierCopies
 from relay.services.inbound.departures import Departures
 from relay.storage import inbox, messages, people
 from relay.storage.configuration import Account, Directory
 from relay.storage.database import Transaction
 from relay.storage.inbox import InboxKey, LockedSession, SeatedPerson
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
 

@@ -1,4 +1,4 @@
-"""What carriers keep of texts: named when a text comes in and when one is taken, and deleted there later.
+"""Has carriers delete what they keep of texts.
 
 A relay that leaves both phones in the carrier's record has hidden nothing. Deleting twice does no harm, so nobody locks anything
 for it: killed half-way, it is asked for again.
@@ -16,34 +16,18 @@ from uuid import UUID
 from relay import logs, metrics
 from relay.core.errors import Tampered
 from relay.core.ids import IdKind, public
-from relay.core.redaction import RedactionTimes, is_alarming, next_try
+from relay.core.redaction import CarrierCopy, is_alarming, next_try
 from relay.providers.base import Adapter
 from relay.providers.transport import NoAnswer, Transport
 from relay.storage import redactions
 from relay.storage.configuration import Configuration, Connection
 from relay.storage.database import Database, Transaction
-from relay.storage.redactions import CarrierCopy, Due
+from relay.storage.redactions import Due
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
 
 #: How many deletions one process asks for at once: they wait behind every text that has to leave.
 AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class CarrierCopies:
-    """Names what a carrier is to delete later."""
-
-    vault: Vault
-    adapters: Mapping[str, Adapter]
-    times: RedactionTimes
-
-    def of(self, connection: Connection, row_id: UUID, provider_id: str) -> CarrierCopy | None:
-        """The carrier's record of one text, by the carrier's name of it; None where it cannot be told to delete any."""
-        if not self.adapters[connection.provider].capabilities.deletes_messages:
-            return None
-        sealed = self.vault.envelopes.seal_provider_id(connection.account_id, row_id, provider_id)
-        return CarrierCopy(row_id, connection.account_id, connection.id, sealed.data, sealed.key_id, self.times)
 
 
 class Fate(StrEnum):
@@ -115,4 +99,4 @@ def _tell(one: Due, fate: Fate, now: datetime) -> None:
     if fate is Fate.OUT_OF_REACH or (fate is Fate.KEPT and is_alarming(one.since, now)):
         metrics.alarms.labels("carrier_keeps_text").inc()
         connection = public(IdKind.CONNECTION, one.copy.connection_id)
-        logs.note("carrier_keeps_text", level="warning", connection=connection, fate=fate)
+        logs.note("carrier_keeps_text", level="warning", connection=connection)
