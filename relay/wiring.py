@@ -21,6 +21,7 @@ from relay.providers import twilio
 from relay.providers.base import Adapter
 from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
+from relay.services.affected import Affected
 from relay.services.ambiguity import Ambiguity
 from relay.services.connections import Connections
 from relay.services.depths import Depths
@@ -73,6 +74,7 @@ class Relay:
     adapters: dict[str, Adapter]
     transport: Transport
     accounts: Accounts
+    affected: Affected
     connections: Connections
     idempotency: Idempotency
     keys: Keys
@@ -138,7 +140,6 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         await wakeup.hint(bucket, db)
 
     optouts = OptOuts(db, config, vault, adapters, queued)
-
     erasure = Erasure(db, rotates=settings.rotate_keys)
 
     async def erase_again(account_id: UUID, session_id: UUID) -> None:
@@ -153,6 +154,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         adapters=adapters,
         transport=transport,
         accounts=Accounts(db, config),
+        affected=Affected(db, config),
         connections=Connections(db, config, vault, adapters, transport, base_urls),
         idempotency=Idempotency(db, vault, timedelta(seconds=settings.request_lease)),
         keys=Keys(db, config),
