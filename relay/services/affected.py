@@ -62,9 +62,8 @@ class Affected:
         return Answer(await self.database.now(), leak, concerned, sessions, newest)
 
     async def _count(self, account: Account, bucket: int, source: Source, window: Window, page: Page) -> Count:
-        return await self.database.run(
-            lambda tx: affected.count(tx, bucket, account.id, source, window=window, page=page), single=True
-        )
+        async with self.database.single() as tx:  # once: whoever waited in vain shall not make the database work again
+            return await affected.count(tx, bucket, account.id, source, window=window, page=page)
 
 
 def _told(

@@ -11,7 +11,8 @@ from relay.storage.database import Row, Transaction
 
 _SQL = queries.load("affected")
 
-#: What there is to see of a session's rows while it is open or cools down: dated from both sides.
+_WITHIN = 300.0  # seconds: it goes through all that a bucket has of an account
+#: What has an end of its own: dated from both sides.
 _ENDING = {
     Source.PHONES: _SQL["phones"],
     Source.INDEXES: _SQL["indexes"],
@@ -90,8 +91,8 @@ async def _row(
     if source in _UNDATED:
         return await tx.fetchrow(_UNDATED[source], *whose)
     if source in _DATED:
-        return await tx.fetchrow(_DATED[source], *whose, window.until)
+        return await tx.fetchrow(_DATED[source], *whose, window.until, within=_WITHIN)
     paged = (*whose, window.until, page.before, page.limit)
     if source in _OF_SESSIONS:
-        return await tx.fetchrow(_OF_SESSIONS[source], *paged)
-    return await tx.fetchrow(_ENDING[source], *paged, window.since)
+        return await tx.fetchrow(_OF_SESSIONS[source], *paged, within=_WITHIN)
+    return await tx.fetchrow(_ENDING[source], *paged, window.since, within=_WITHIN)
