@@ -57,7 +57,7 @@ async def busy(rig: Rig, *, start_at: int = 0) -> Talk:
     other = await start_talk(rig, pool=night, one=ALICE, other=CAROL)
     await other.say("waits")
     await rig.relay.sessions.close(rig.account, other.id)
-    await start(rig, night, CAROL, PRIVACY)
+    await start(rig, talk.pool, CAROL, PRIVACY)
     await hold(talk)
     await ask(rig, RequestKind.ACCESS)
     await ask(rig, RequestKind.ERASURE, STRANGER)
@@ -351,6 +351,7 @@ async def test_sessions_are_named_newest_first_over_all_pools_when_they_are_page
     while (answer := await leaked(rig, page=page)).session_ids:
         assert answer.sessions == len(opened)
         found += answer.session_ids
+        assert len(found) <= len(opened), "a page begins where the one before did"
         page = Page(answer.session_ids[-1], 2)
 
     assert found == sorted(opened, reverse=True)
