@@ -22,6 +22,7 @@ from relay.providers import twilio
 from relay.providers.base import Adapter
 from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
+from relay.services.affected import Affected
 from relay.services.ambiguity import Ambiguity
 from relay.services.connections import Connections
 from relay.services.depths import Depths
@@ -76,6 +77,7 @@ class Relay:
     adapters: dict[str, Adapter]
     transport: Transport
     accounts: Accounts
+    affected: Affected
     connections: Connections
     idempotency: Idempotency
     keys: Keys
@@ -153,6 +155,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         adapters=adapters,
         transport=transport,
         accounts=Accounts(db, config),
+        affected=Affected(db, config),
         connections=Connections(db, config, vault, adapters, transport, base_urls),
         idempotency=Idempotency(db, vault, timedelta(seconds=settings.request_lease)),
         keys=Keys(db, config),

@@ -85,7 +85,7 @@ _PAIR = "the two people of a session"
 _NOBODY = "none"
 _STAFF = "the account's and the operator's staff"
 _HASH = "keyed hash (index key)"
-_CLEAR = "not sealed: names nobody by itself"
+CLEAR = "not sealed: names nobody by itself"
 
 RULES: Mapping[DataClass, Rule] = {
     DataClass.PHONE: Rule(
@@ -168,7 +168,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to answer for what became of a conversation",
         MESSAGES_FOR,
         "90 days after it closed, and its messages and bindings are gone",
-        _CLEAR,
+        CLEAR,
         _columns(
             session="bucket id account_id pool_id status unique_name metadata created_at expires_at idle_timeout idle_at"
             " cool_down last_message_at last_leg_no closed_at close_reason journaled",
@@ -182,7 +182,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to show that a text was delivered or why not",
         MESSAGES_FOR,
         "90 days after it arrived",
-        _CLEAR,
+        CLEAR,
         _columns(
             message="bucket id account_id session_id kind from_participant to_participant leg_no state reason segments"
             " attempts received_at changed_at accepted_at delivered_at"
@@ -194,7 +194,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to never send a text twice",
         MESSAGES_FOR,
         "its message is forgotten",
-        _CLEAR,
+        CLEAR,
         _columns(attempt="bucket id message_id n epoch begun_at ended_at outcome"),
     ),
     DataClass.EVENT: Rule(
@@ -203,7 +203,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to tell the account, and to account for what was done",
         EVENTS_FOR,
         "30 days after it happened",
-        _CLEAR,
+        CLEAR,
         _columns(
             event="bucket id account_id type session_id participant_id message_id number_id verification_id reason at"
         ),
@@ -214,7 +214,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to restrict processing (article 18) or to defend a claim (article 17(3))",
         None,
         "its session is forgotten",
-        _CLEAR,
+        CLEAR,
         _columns(hold="bucket session_id id account_id reason placed_at placed_by lifted_at"),
     ),
     DataClass.PRIVACY_REQUEST: Rule(
@@ -294,7 +294,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to run the account",
         None,
         "the account ends, or it is removed",
-        _CLEAR,
+        CLEAR,
         _columns(
             account="id bucket name programme help_contact language notices on_ambiguous allowed_countries"
             " default_expires_in default_idle_timeout default_cool_down created_at",
@@ -311,7 +311,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to run the installation",
         None,
         "the installation ends",
-        _CLEAR,
+        CLEAR,
         _columns(
             lease="bucket name owner epoch until",
             process="owner until",

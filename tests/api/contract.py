@@ -99,6 +99,7 @@ CONTRACT: tuple[Row, ...] = (
     Row("DELETE", "/v1/sessions/{id}", _S, "held session"),
     Row("GET", "/v1/privacy/retention", _P, also=(Scope.AUDIT,)),
     Row("GET", "/v1/privacy/processing-record", _P),
+    Row("GET", "/v1/privacy/affected", _P),
 )
 
 #: The kind of id that each thing has.
