@@ -217,6 +217,20 @@ async def test_a_key_is_spared_when_a_text_that_waits_needs_it(rig: Rig) -> None
     assert second == ([TRANSIT_1], [])
 
 
+async def test_a_key_is_spared_when_one_of_the_phones_that_it_sealed_does_not_open(rig: Rig) -> None:
+    talk = await start_talk(rig, expires_in=30 * 86400)
+    await rig.rows(
+        "update participant p set sealed_phone = x.sealed_phone from participant x where x.slot = 1 and p.slot = 2"
+        " returning 1 as x"
+    )
+    await turned(rig)
+    gone, spared = await rig.relay.rotation.prune()
+
+    assert EPOCH_1 not in gone
+    assert [(one.name, one.values) for one in spared] == [(EPOCH_1, 1)]
+    assert _opened(rig, (await _phones(talk, EPOCH_2))[0]) == talk.one
+
+
 async def test_a_key_is_spared_when_a_carrier_has_not_deleted_what_it_names(rig: Rig) -> None:
     talk = await start_talk(rig)
     await talk.say("hello")
