@@ -55,7 +55,9 @@ async def bad_weather(town: Town) -> None:
 
 async def talk(town: Town) -> None:
     """Half of the people write, with photos and the other's phone among it; some also hear nonsense from the carrier."""
-    await asyncio.gather(*(town.say(n, media=int(n % 10 == 5)) for n in range(2 * TALKING) if n not in (2, *_to(GARBLED))))
+    await asyncio.gather(
+        *(town.say(n, media=int(n % 10 == 5)) for n in range(2 * TALKING) if n not in (2, *_to(GARBLED)))
+    )
     await town.say(2, f"{text_of(2)}\n{PEOPLE[3].removeprefix('+1')} {'blah ' * 60}")
     await drained(town)
     await town.place.weather(garble_rate=1)
@@ -97,20 +99,24 @@ async def opt_out(town: Town) -> None:
     assert await town.in_the_database("select count(*) from suppression") >= 2
 
 
-async def _platform_text(town: Town, pair: Pair) -> None:
-    said = f"{word(pair.first)} call {PEOPLE[pair.first]}"
-    for participant in pair.participants:
-        await town.ask("POST", f"/v1/sessions/{pair.id}/messages", {"to": participant, "text": said})
+async def _platform_text(town: Town, pair: Pair) -> list[int]:
+    """The platform writes to both; returns the answers' statuses."""
+    said, path = f"{word(pair.first)} call {PEOPLE[pair.first]}", f"/v1/sessions/{pair.id}/messages"
+    answers = [await town.ask("POST", path, {"to": to, "text": said}) for to in pair.participants]
+    return [answer.status_code for answer in answers]
 
 
 async def text_from_the_platform(town: Town) -> None:
     for pair in town.pairs[22:25]:
-        await _platform_text(town, pair)
+        assert await _platform_text(town, pair) == [202, 202]
 
 
 async def prove(town: Town) -> None:
     """A code that is checked wrong and right, a copy of what there is about somebody by the link, and somebody erased."""
-    await _proof(town, PEOPLE[50], "session")
+    proved = {"phone": PEOPLE[50], "verification_token": await _proof(town, PEOPLE[50], "session")}
+    both = {"participants": [proved, {"phone": PEOPLE[70]}], "pool": "south"}
+    session = await town.made("POST", "/v1/sessions", both)
+    await town.made("DELETE", f"/v1/sessions/{session['id']}")
     token = await _proof(town, PEOPLE[52], "privacy")
     asked = {"kind": "access", "phone": PEOPLE[52], "verification_token": token}
     request = await town.made("POST", "/v1/privacy/requests", asked, idempotency_key="access")

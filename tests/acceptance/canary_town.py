@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,12 +59,13 @@ class Pair:
 
 @dataclass(slots=True)
 class Town:
-    """The installation and its sessions. ``seen``: every answer."""
+    """The installation and its sessions. ``seen``: every answer; ``writers``: whose texts the carrier was thanked for."""
 
     place: Installation
     http: httpx.AsyncClient
     seen: list[str] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
+    writers: set[str] = field(default_factory=set)
     _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(12))
 
     async def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
@@ -92,6 +94,7 @@ class Town:
         async with self._few:
             told = (await self.place.carrier.post("/control/texts", json=said)).json()
         assert 200 <= told["status"] < 300, told
+        self.writers.add(sender)
 
     async def say(self, n: int, text: str | None = None, *, media: int = 0) -> None:
         """The n-th person writes, their own text unless another is given."""
@@ -146,6 +149,9 @@ class Town:
 
 async def eventually(look: Callable[[], Awaitable[bool]], *, within: float = START_WITHIN) -> None:
     """Look until it is so."""
-    async with asyncio.timeout(within):
-        while not await look():
-            await asyncio.sleep(0.1)
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if await look():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it did not happen in time")

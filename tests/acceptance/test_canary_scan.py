@@ -7,6 +7,7 @@ opens everything with the keys of that day, and nothing with those that are left
 from __future__ import annotations
 
 import asyncio
+import base64
 import shutil
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from relay.vault import keyring_file
 from relay.vault.keyring import Keyring
 from relay.wiring import open_relay
 from tests.acceptance import canary_features as features
-from tests.acceptance.canary import dump_of
+from tests.acceptance.canary import Canary, dump_of
 from tests.acceptance.canary_town import NORTH, PEOPLE, STRANGER, Town, canary, text_of
 from tests.acceptance.copies import base_backup, binaries, look_through
 from tests.acceptance.installation import Installation, installed
@@ -44,29 +45,32 @@ WAITING = range(2 * features.TALKING, len(PEOPLE))
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What a whole life of an installation left behind. ``backup`` was never started, ``copy`` is a server on its like."""
+class Keyrings:
+    """The same one when the backup was taken, directly before what is over was destroyed, and after."""
 
-    folder: Path
-    live: EmbeddedServer
-    backup: Path
-    copy: EmbeddedServer
     then: Keyring
+    late: Keyring
     now: Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """What a whole life of an installation has shown to the world. ``dump`` is of when the backup was taken."""
+
+    keys: Keyrings
     dump: str
     answers: str
     logs: str
 
 
 @dataclass(frozen=True, slots=True)
-class Lived:
-    """What is known before the servers are looked into."""
+class Scene:
+    """What is left of it. The folder ``backup`` was never started, ``copy`` is a server on its like."""
 
-    then: Keyring
-    now: Keyring
-    dump: str
-    answers: str
-    logs: str
+    folder: Path
+    live: EmbeddedServer
+    copy: EmbeddedServer
+    lived: Lived
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +83,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         print(f"\nlived in {time.monotonic() - began:.1f} s")
         shutil.copytree(folder / "backup", folder / "copy", symlinks=True)
         with start_embedded(folder / "copy", binaries=binaries()) as copy:
-            yield Scene(
-                folder, live, folder / "backup", copy, lived.then, lived.now, lived.dump, lived.answers, lived.logs
-            )
+            yield Scene(folder, live, copy, lived)
 
 
 async def _live(folder: Path, live: EmbeddedServer) -> Lived:
@@ -94,9 +96,9 @@ async def _live(folder: Path, live: EmbeddedServer) -> Lived:
         async with httpx.AsyncClient(base_url=place.url, timeout=20) as http:
             town = Town(place, http)
             then, dump = await _use_everything(town, folder, live)
-        now = await _let_time_pass(place)
+        late, now = await _let_time_pass(place)
         logs = "\n".join(process.log.read_text() for process in place.processes)
-    return Lived(then, now, dump, "\n".join(town.seen), logs)
+    return Lived(Keyrings(then, late, now), dump, "\n".join(town.seen), logs)
 
 
 async def _use_everything(town: Town, folder: Path, live: EmbeddedServer) -> tuple[Keyring, str]:
@@ -123,6 +125,7 @@ async def _use_everything(town: Town, folder: Path, live: EmbeddedServer) -> tup
         await feature(town)
     worker.stop()
     await asyncio.gather(*(town.say(n) for n in WAITING))
+    assert set(PEOPLE) <= town.writers
     base_backup(live, folder / "backup")
     then, dump = keyring_file.load(folder / "house" / "keyring.json"), await dump_of(live.dsn)
     await _close_everything(town)
@@ -139,8 +142,8 @@ async def _close_everything(town: Town) -> None:
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def _let_time_pass(place: Installation) -> Keyring:
-    """New keys come, the copies made for people run out, and what sealed before is destroyed; returns what is left."""
+async def _let_time_pass(place: Installation) -> tuple[Keyring, Keyring]:
+    """New keys come, the copies made for people run out, and what sealed before is destroyed; the keyring before and after."""
     ring = Path(place.environment["RELAY_KEYRING"])
     settings = read_settings(keyring=ring, carrier_url=place.environment["RELAY_CARRIER_URL"])
     async with open_relay(settings, place.dsn) as relay:
@@ -153,26 +156,34 @@ async def _let_time_pass(place: Installation) -> Keyring:
         await relay.rotation.learn()
         rig.later(days=8)
         await upkeep(rig)
+        late = keyring_file.load(ring)
         gone, spared = await relay.rotation.prune()
         assert (set(gone), spared) == (FIRST, [])
-    return keyring_file.load(ring)
+    return late, keyring_file.load(ring)
 
 
-def test_every_value_in_a_backup_opens_with_the_keys_of_its_day_and_none_with_those_that_are_left(scene: Scene) -> None:
-    then = asyncio.run(try_every_key(scene.copy.dsn, scene.then))
-    now = asyncio.run(try_every_key(scene.copy.dsn, scene.now))
-    for place, tried in then.items():
-        print(f"{'.'.join(place)}: {tried.rows} values, before {len(tried.opened)} opened, after {len(now[place].opened)}")
+def test_every_value_in_a_backup_opens_before_keys_are_destroyed_and_none_after(scene: Scene) -> None:
+    keys = scene.lived.keys
+    then, late, now = (asyncio.run(try_every_key(scene.copy.dsn, ring)) for ring in (keys.then, keys.late, keys.now))
+    rows = {place: tried.rows for place, tried in then.items()}
+    print(f"\n{len(keys.then.answers())} keys when the backup was taken, {len(keys.now.answers())} at the end")
+    for place, count in rows.items():
+        opened = (len(tried[place].opened) for tried in (then, late, now))
+        print("{}.{}: {} values, opened then {}, before prune {}, after {}".format(*place, count, *opened))
 
-    assert {place: tried.rows for place, tried in then.items()} == {p: len(t.opened) for p, t in then.items()}
-    assert min(tried.rows for tried in then.values()) > 0
+    assert min(rows.values()) > 0
+    assert {place: len(tried.opened) for place, tried in then.items()} == rows
+    assert {place: len(tried.opened) for place, tried in late.items()} == rows
     assert {place: tried.by for place, tried in then.items()} == {p: {s.purpose} for p, s in SEALED.items()}
-    assert {place for place, tried in now.items() if tried.opened} == {STAYS}
+    assert {place: len(tried.opened) for place, tried in now.items()} == dict.fromkeys(rows, 0) | {STAYS: rows[STAYS]}
 
 
 def test_what_opened_before_were_the_phones_and_texts_that_were_given(scene: Scene) -> None:
     """Otherwise nothing would be shown by their not opening afterwards."""
-    opened = {place: tried.opened for place, tried in asyncio.run(try_every_key(scene.copy.dsn, scene.then)).items()}
+    opened = {
+        place: tried.opened
+        for place, tried in asyncio.run(try_every_key(scene.copy.dsn, scene.lived.keys.then)).items()
+    }
     phones, texts = opened["participant", "sealed_phone"], set(opened["outbox", "sealed_text"])
 
     assert len(phones) == len(set(phones)) > 180
@@ -184,7 +195,9 @@ def test_what_opened_before_were_the_phones_and_texts_that_were_given(scene: Sce
 
 
 def test_nothing_that_names_anybody_is_left_when_all_is_over(scene: Scene) -> None:
-    left = {place: tried.rows for place, tried in asyncio.run(try_every_key(scene.live.dsn, scene.now)).items()}
+    left = {
+        place: tried.rows for place, tried in asyncio.run(try_every_key(scene.live.dsn, scene.lived.keys.now)).items()
+    }
 
     assert left == dict.fromkeys(SEALED, 0) | {STAYS: 1}
 
@@ -197,10 +210,10 @@ def test_no_phone_and_no_text_is_in_any_row_answer_page_log_or_key(scene: Scene)
     bird = canary()
     house = scene.folder / "house"
     places = {
-        "tables while sessions were open": scene.dump,
+        "tables while sessions were open": scene.lived.dump,
         "tables when all was over": asyncio.run(dump_of(scene.live.dsn)),
-        "answers, pages, metrics and what commands printed": scene.answers,
-        "logs": scene.logs,
+        "answers, pages, metrics and what commands printed": scene.lived.answers,
+        "logs": scene.lived.logs,
         "keyring": (house / "keyring.json").read_text(),
         "journal": (house / "keyring.journal").read_bytes().decode("latin-1"),
     }
@@ -213,12 +226,24 @@ def test_no_phone_and_no_text_is_in_any_row_answer_page_log_or_key(scene: Scene)
 def test_no_phone_and_no_text_is_in_the_files_of_the_database_or_of_its_backup(scene: Scene) -> None:
     """Not even in what was deleted, nor in the write-ahead log, nor in the server's own."""
     began = time.monotonic()
-    look = look_through(canary(), scene.folder / "live", scene.backup)
+    look = look_through(canary(), scene.folder / "live", scene.folder / "backup")
     print(f"\n{look.files} files, {look.size} bytes, in {time.monotonic() - began:.1f} s")
 
     assert list((scene.folder / "live" / "postgres" / "pg_wal").glob("0*"))
-    assert list((scene.backup / "postgres" / "pg_wal").glob("0*"))
+    assert list((scene.folder / "backup" / "postgres" / "pg_wal").glob("0*"))
     assert look.size > 20_000_000
+    assert look.found == {}
+
+
+def test_no_key_that_was_destroyed_is_in_any_file(scene: Scene) -> None:
+    keys = scene.lived.keys
+    held = [key.secret for ring in (keys.then, keys.late) for purpose in ring.all().values() for key in purpose]
+    gone = set(held) - {key.secret for purpose in keys.now.all().values() for key in purpose}
+    spelled = [base64.b64encode(secret).decode().rstrip("=") for secret in gone]
+    bird = Canary((), [*spelled, *(secret.hex() for secret in gone), *(secret.decode("latin-1") for secret in gone)])
+    look = look_through(bird, scene.folder / "house", scene.folder / "live", scene.folder / "backup")
+
+    assert len(gone) == len(FIRST)
     assert look.found == {}
 
 
