@@ -14,6 +14,7 @@ from tests.acceptance.canary_town import (
     PEOPLE,
     SOUTH,
     STRANGER,
+    WEST,
     Pair,
     Town,
     eventually,
@@ -24,7 +25,7 @@ from tests.acceptance.processes import ACCOUNT_SID
 from tests.cli.command import Command
 
 #: People to whom the carrier does something of its own, by their place in ``PEOPLE``; each is the second of their pair.
-REFUSED, FILTERED, UNREACHABLE, SWALLOWED, GARBLED = (21, 23), (25,), (27,), (31, 33, 35), (37,)
+REFUSED, FILTERED, UNREACHABLE, MUTE, SWALLOWED, GARBLED = (21, 23), (25,), (27,), (29,), (31, 33, 35), (37,)
 #: Pairs whose texts have all been said before the backup is taken; the others' texts wait in it.
 TALKING = 50
 
@@ -48,7 +49,7 @@ async def bad_weather(town: Town) -> None:
         refuse={PEOPLE[n]: 21211 for n in REFUSED} | {PEOPLE[n]: 30007 for n in FILTERED},
         unreachable=[PEOPLE[n] for n in UNREACHABLE],
         swallow_to=[PEOPLE[n] for n in SWALLOWED],
-        mute=[PEOPLE[n] for n in (*SWALLOWED, *GARBLED)],
+        mute=[PEOPLE[n] for n in (*MUTE, *SWALLOWED, *GARBLED)],
         unlisted=True,
     )
 
@@ -209,6 +210,20 @@ async def receipts_with_words(town: Town) -> None:
     call = {"CallSid": "CA" + "0" * 32, "From": PEOPLE[5], "To": NORTH[0], "CallStatus": "ringing"}
     answered = await town.webhook("voice", {**call, "AccountSid": ACCOUNT_SID})
     assert (unsigned.status_code, answered.status_code) == (403, 200)
+
+
+async def administer(town: Town) -> None:
+    """A connection, a pool and a number that come, are changed, and go."""
+    secret = {"account_sid": ACCOUNT_SID, "auth_token": "0" * 32}
+    connection = await town.made("POST", "/v1/connections", {"provider": "twilio", "credentials": secret})
+    pool = await town.made("POST", "/v1/pools", {"name": "west"})
+    new = {"number": WEST, "pool": "west", "connection": connection["id"]}
+    number = await town.made("POST", "/v1/numbers", new)
+    await town.made("GET", f"/v1/numbers/{number['id']}")
+    await town.made("PATCH", f"/v1/numbers/{number['id']}", {"state": "reserved"})
+    await town.made("PATCH", f"/v1/pools/{pool['id']}", {"name": "far west", "require_verified": True})
+    for path in (f"numbers/{number['id']}", f"pools/{pool['id']}", f"connections/{connection['id']}"):
+        await town.made("DELETE", f"/v1/{path}")
 
 
 async def change_and_try(town: Town) -> None:

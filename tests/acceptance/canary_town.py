@@ -16,6 +16,8 @@ from typing import Any
 import asyncpg
 import httpx
 
+from relay.api.app import ENDPOINTS
+from relay.api.call import Endpoint
 from tests.acceptance.canary import Canary
 from tests.acceptance.installation import Installation
 from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, START_WITHIN
@@ -26,6 +28,7 @@ PEOPLE = [f"+1{area}55501{n:02}" for area in (305, 415, 212, 312) for n in range
 STRANGER = "+12065550199"
 NORTH = [f"+161755501{n:02}" for n in range(6)]
 SOUTH = [f"+151255501{n:02}" for n in range(6)]
+WEST = "+15035550100"
 _CODE = re.compile("([0-9]{6}) is your code")
 
 
@@ -59,13 +62,15 @@ class Pair:
 
 @dataclass(slots=True)
 class Town:
-    """The installation and its sessions. ``seen``: every answer; ``writers``: whose texts the carrier was thanked for."""
+    """The installation and its sessions. ``seen``: every answer; ``writers``: whose texts the carrier was thanked for;
+    ``used``: the method and path of endpoints that did what they are for."""
 
     place: Installation
     http: httpx.AsyncClient
     seen: list[str] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     writers: set[str] = field(default_factory=set)
+    used: set[tuple[str, str]] = field(default_factory=set)
     _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(12))
 
     async def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
@@ -80,6 +85,8 @@ class Town:
         async with self._few:
             answer = await self.http.request(method, path, content=content, headers=given)
         self.seen.append(f"{answer.headers.raw!r} {answer.text}")
+        if answer.is_success:
+            self.used |= {(e.method, e.path) for e in ENDPOINTS if e.method == method and _has(e, answer.url.path)}
         return answer
 
     async def made(self, method: str, path: str, body: object = None, **headers: str) -> Any:
@@ -145,6 +152,10 @@ class Town:
             return await connection.fetchval(question)
         finally:
             await connection.close()
+
+
+def _has(endpoint: Endpoint, path: str) -> bool:
+    return re.fullmatch(endpoint.path.replace("{id}", "[^/]+"), path) is not None
 
 
 async def eventually(look: Callable[[], Awaitable[bool]], *, within: float = START_WITHIN) -> None:

@@ -19,7 +19,9 @@ import asyncpg
 import httpx
 import pytest
 
+from relay.api.app import ENDPOINTS
 from relay.core.keys import KeyName, Purpose
+from relay.core.model import MessageKind, State
 from relay.settings import read_settings
 from relay.storage import database, migrate
 from relay.storage.embedded import EmbeddedServer, start_embedded
@@ -41,6 +43,8 @@ pytestmark = pytest.mark.long
 FIRST = {KeyName(Purpose.EPOCH, 1), KeyName(Purpose.TRANSIT, 1)}
 #: Sealed under a key that stays, because what is in there names no person.
 STAYS = ("connection", "sealed_credentials")
+#: A carrier that answers STOP itself; states that last a moment, or come after hours.
+NOT_HERE = {MessageKind.STOP_REPLY, State.SENDING, State.EXPIRED}
 WAITING = range(2 * features.TALKING, len(PEOPLE))
 
 
@@ -118,6 +122,7 @@ async def _use_everything(town: Town, folder: Path, live: EmbeddedServer) -> tup
         features.receipts_with_words,
         features.end_some,
         features.make_mistakes,
+        features.administer,
         features.change_and_try,
         features.read_everything,
         features.operate,
@@ -125,7 +130,7 @@ async def _use_everything(town: Town, folder: Path, live: EmbeddedServer) -> tup
         await feature(town)
     worker.stop()
     await asyncio.gather(*(town.say(n) for n in WAITING))
-    assert set(PEOPLE) <= town.writers
+    await _every_feature_was_met(town)
     base_backup(live, folder / "backup")
     then, dump = keyring_file.load(folder / "house" / "keyring.json"), await dump_of(live.dsn)
     await _close_everything(town)
@@ -134,6 +139,15 @@ async def _use_everything(town: Town, folder: Path, live: EmbeddedServer) -> tup
     await features.read_everything(town)
     assert (worker.stop(), api.stop()) == (0, 0)
     return then, dump
+
+
+async def _every_feature_was_met(town: Town) -> None:
+    """A new endpoint, kind or state of a message has to be given something to betray, too."""
+    met = await town.in_the_database("select array_agg(distinct kind) || array_agg(distinct state) from message")
+
+    assert set(PEOPLE) <= town.writers
+    assert {(e.method, e.path) for e in ENDPOINTS} - town.used == set()
+    assert {*MessageKind, *State} - NOT_HERE - set(met) == set()
 
 
 async def _close_everything(town: Town) -> None:
