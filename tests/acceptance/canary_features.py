@@ -9,18 +9,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from tests.acceptance.canary_town import (
-    NORTH,
-    PEOPLE,
-    SOUTH,
-    STRANGER,
-    WEST,
-    Pair,
-    Town,
-    eventually,
-    text_of,
-    word,
-)
+from tests.acceptance.canary_town import NORTH, PEOPLE, SOUTH, STRANGER, WEST, Pair, Town, eventually, text_of, word
 from tests.acceptance.processes import ACCOUNT_SID
 from tests.cli.command import Command
 
@@ -61,11 +50,25 @@ async def talk(town: Town) -> None:
     )
     await town.say(2, f"{text_of(2)}\n{PEOPLE[3].removeprefix('+1')} {'blah ' * 60}")
     await drained(town)
+    await _hear_nonsense(town)
+
+
+async def _hear_nonsense(town: Town) -> None:
+    """The carrier takes texts over, and says half of what it knows of them, or something else."""
+
+    async def withheld() -> int:
+        return int((await town.place.carrier.get("/healthz")).json()["withheld"])
+
+    before = await withheld()
+
+    async def was_heard() -> bool:
+        return await withheld() > before
+
     await town.place.weather(garble_rate=1)
     for n in _to(GARBLED):
         await town.say(n)
     await _platform_text(town, town.pairs[GARBLED[0] // 2])
-    await asyncio.sleep(0.5)
+    await eventually(was_heard)
     await town.place.weather(garble_rate=0)
 
 
@@ -83,11 +86,14 @@ async def decide_about_parked(town: Town) -> None:
         parked[:] = [one["id"] for one in found if (one["kind"], one["state"]) == ("relay", "parked")]
         return len(parked) == len(SWALLOWED)
 
+    async def was_put_off() -> bool:
+        return bool(await town.in_the_database("select count(*) from attempt where outcome = 'not_sent'"))
+
     await eventually(all_stand_parked)
     await town.place.weather(throttle_rate=1)  # sent again, it is put off: that is told, too
     await town.made("POST", f"/v1/messages/{parked[0]}/retry", {})
     await town.made("POST", f"/v1/messages/{parked[1]}/discard", {})
-    await asyncio.sleep(0.3)
+    await eventually(was_put_off)
     await town.place.weather(throttle_rate=0)
 
 
@@ -146,11 +152,8 @@ async def end_some(town: Town) -> None:
     """Sessions held, erased, closed; texts that are late, and one from somebody who is in none."""
     held, lifted, erased, closed = town.pairs[28:32]
     for pair in (held, lifted):
-        await town.made(
-            "POST",
-            "/v1/privacy/requests",
-            {"kind": "hold", "session": pair.id, "operator_reason": "legal_claim"},
-        )
+        body = {"kind": "hold", "session": pair.id, "operator_reason": "legal_claim"}
+        await town.made("POST", "/v1/privacy/requests", body)
     assert (await town.ask("DELETE", f"/v1/sessions/{held.id}")).status_code == 409
     await town.made("DELETE", f"/v1/privacy/holds/{lifted.id}")
     await town.made("DELETE", f"/v1/sessions/{erased.id}")
@@ -273,7 +276,7 @@ async def operate(town: Town) -> None:
         (("keyring", "status"), ""),
         (("doctor",), ""),
     )
-    answers = await asyncio.gather(*(asyncio.to_thread(relay, *words, stdin=typed) for words, typed in asked))
+    answers = [await asyncio.to_thread(relay, *words, stdin=typed) for words, typed in asked]
     town.seen += [f"{answer.stdout} {answer.stderr}" for answer in answers]
     assert [answer.code for answer in answers] == [0] * len(asked), answers
     assert answers[0].document["sessions"]

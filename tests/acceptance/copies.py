@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from contextlib import suppress
@@ -40,12 +41,15 @@ class Look:
 
 
 def look_through(canary: Canary, *folders: Path) -> Look:
-    """Look into every file, whatever it is. A running server may remove some meanwhile."""
-    look = Look()
+    """Look into every file, whatever it is; into those that are byte for byte the same, once. A running server may remove some
+    meanwhile."""
+    look, known = Look(), set()
     for path in (path for folder in folders for path in folder.rglob("*") if path.is_file()):
         with suppress(FileNotFoundError):
             content = path.read_bytes()
             look.files, look.size = look.files + 1, look.size + len(content)
-            if found := canary.finds(content.decode("latin-1")):
+            digest = hashlib.sha256(content).digest()
+            if digest not in known and (found := canary.finds(content.decode("latin-1"))):
                 look.found[str(path)] = found
+            known.add(digest)
     return look

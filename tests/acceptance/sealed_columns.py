@@ -19,6 +19,7 @@ from relay.vault.keyring import Key, Keyring
 from relay.vault.sealing import Place
 
 _NONCE_BYTES = 12
+# A row that does not name its account is of a session's.
 _ROWS = """
 select t.*, coalesce(to_jsonb(t) ->> 'account_id', s.account_id::text)::uuid as of_account
 from "{table}" t
