@@ -77,7 +77,7 @@ class Network:
     def accept(self, send: Send) -> Text:
         """Take a send over: ledger first, then the handset. Raise `Refusal` when weather or recipient forbids it."""
         if (code := self.weather.refuse.get(send.recipient)) is not None:
-            raise Refusal(400, code)
+            raise Refusal(400, code, f"The message to {send.recipient} was refused.")
         if (send.sender, send.recipient) in self._blocked:
             raise Refusal(400, 21610)
         text = Text(
