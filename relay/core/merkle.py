@@ -1,9 +1,8 @@
 """Merkle trees of RFC 6962 section 2.1 (RFC 9162 has the same): roots, growth, and the two proofs.
 
 A leaf and an inner node are hashed behind different bytes, so that neither can be passed off as the other. Nothing is stored
-here: whoever makes a proof gives the hashes of complete subtrees, whoever checks one needs only the proof. A subtree
-``(level, index)`` stands over the leaves ``index << level`` up to, not including, ``(index + 1) << level``; a span ``(first, end)``
-over any run.
+here: whoever makes a proof gives the hashes of complete subtrees, whoever checks one needs only the proof. ``(level, index)`` is
+the subtree over the leaves ``index << level`` up to, not including, ``(index + 1) << level``; a span ``(first, end)`` is any run.
 """
 
 from __future__ import annotations
