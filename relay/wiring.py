@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from relay import logs
@@ -24,6 +25,8 @@ from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.affected import Affected
 from relay.services.ambiguity import Ambiguity
+from relay.services.audit_log import AuditLog
+from relay.services.audit_reading import AuditReading
 from relay.services.connections import Connections
 from relay.services.depths import Depths
 from relay.services.erasure import Erasure
@@ -78,6 +81,7 @@ class Relay:
     transport: Transport
     accounts: Accounts
     affected: Affected
+    audit_log: AuditLog
     connections: Connections
     idempotency: Idempotency
     keys: Keys
@@ -95,12 +99,21 @@ class Relay:
     ambiguity: Ambiguity
     erasure: Erasure
     expiry: Expiry
-    holds: Holds
     retention: Retention
     depths: Depths
     rotation: Rotation
     restoring: Restoring
     wakeup: Wakeup
+
+    @property
+    def holds(self) -> Holds:
+        """What must be kept all the same."""
+        return Holds(self.database)
+
+    @property
+    def audit_reading(self) -> AuditReading:
+        """The audit log as auditors read it."""
+        return AuditReading(self.database)
 
     @property
     def public_url(self) -> str:
@@ -145,7 +158,8 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
 
     copies = _carrier_copies(settings, vault, adapters)
     optouts = OptOuts(db, config, vault, adapters, queued, copies)
-    erasure = Erasure(db, rotates=settings.rotate_keys)
+    audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
+    erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
         settings=settings,
@@ -156,6 +170,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         transport=transport,
         accounts=Accounts(db, config),
         affected=Affected(db, config),
+        audit_log=audit_log,
         connections=Connections(db, config, vault, adapters, transport, base_urls),
         idempotency=Idempotency(db, vault, timedelta(seconds=settings.request_lease)),
         keys=Keys(db, config),
@@ -173,8 +188,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls, copies),
         erasure=erasure,
         expiry=Expiry(db),
-        holds=Holds(db),
-        retention=Retention(db, config, adapters),
+        retention=Retention(db, config, adapters, audit_log.seal_these),
         depths=Depths(db),
         rotation=Rotation(db, config, vault, KeyringFile(settings.keyring_path)),
         restoring=_restoring(settings, db, config, erasure),
@@ -286,6 +300,9 @@ def _steps(relay: Relay) -> list[Step]:
         Step("finish_erasures", rarely, lambda lease: relay.erasure.finish(lease.bucket)),
         Step("finish_requests", rarely, lambda lease: relay.subjects.finish(lease.bucket)),
         Step("forget_copies", 10 * rarely, lambda lease: relay.subjects.forget(lease.bucket)),
+        Step("seal", often, lambda lease: relay.audit_log.seal(lease.bucket)),
+        Step("sweep", rarely, lambda lease: relay.audit_log.sweep(lease.bucket)),
+        Step("forget_entries", 10 * rarely, lambda lease: relay.audit_log.forget(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from relay.core.data_class import DataClass
 from relay.core.errors import InvalidInput, Problem
-from relay.core.retention import CLEAR, RULES, DataClass
+from relay.core.retention import CLEAR, RULES
 from relay.core.times import read_time
 
 
@@ -30,6 +31,7 @@ class Source(StrEnum):
     ATTEMPTS = "attempts"
     EVENTS = "events"
     HOLDS = "holds"
+    AUDIT_ENTRIES = "audit_entries"
     ERASURES = "erasures"
     VERIFICATIONS = "verifications"
     ANSWERS = "answers"
@@ -57,6 +59,7 @@ class Told:
 _C = DataClass
 _BOUND = "by their sessions: from opening to the end of the cool-down, and an hour for upkeep"
 _UNDATED = "all that are there: a row does not say since when"
+_HASHES = {_C.AUDIT_TREE: Told(Source.NOTHING, "not counted: hashes, heads and public keys, about nobody")}
 _OPERATION = {_C.OPERATION: Told(Source.NOTHING, "about nobody, and no account's")}
 
 
@@ -87,6 +90,13 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     },
     "attempt": _by_own_time(_C.ATTEMPT, Source.ATTEMPTS, "when it began"),
     "event": _by_own_time(_C.EVENT, Source.EVENTS, "when it happened"),
+    "sealed_event": {_C.EVENT: Told(Source.NOTHING, "not counted: it only says which events are in the log")},
+    "audit_entry": _by_own_time(_C.AUDIT_ENTRY, Source.AUDIT_ENTRIES, "when it was sealed"),
+    "audit_tree": _HASHES,
+    "audit_tile": _HASHES,
+    "audit_key": _HASHES,
+    "audit_reader": {_C.CREDENTIALS: Told(Source.NOTHING, "not counted: when keys were used to read the log")},
+    "sealing": _OPERATION,
     "hold": {_C.HOLD: Told(Source.HOLDS, "by when their session was opened")},
     "erasure": _by_own_time(_C.SESSION, Source.ERASURES, "when it was asked for"),
     "verification": _by_own_time(_C.VERIFICATION, Source.VERIFICATIONS, "when the code was sent"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from relay.core.data_class import DataClass
 from relay.core.periods import MESSAGES_FOR
-from relay.core.retention import DataClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ ALWAYS = (
         DataClass.INBOX_KEY,
         "keyed hashes of what carriers delivered, or a repeated delivery would be taken for a new text",
     ),
+    Stays(DataClass.AUDIT_TREE, "hashes under salts that are gone: they prove the log whole and tell nothing"),
 )
 
 

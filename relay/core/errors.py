@@ -24,6 +24,7 @@
     +-- Tampered                 a sealed value or token does not open here
     |   +-- KeyMissing           because this process does not hold the key: another keyring file may
     +-- WebhookRefused           a provider's request that we cannot trust or read
+    +-- EvidenceRefused          a note, a record or a proof of an audit log that does not hold
 
 ``code`` is a stable word for programs, the message is for people. Neither ever holds a phone, a text, a key or a
 provider's words: what differs from case to case goes into attributes made of our own words.
@@ -211,3 +212,9 @@ class WebhookRefused(RelayError):
     """A provider's request whose signature or shape is wrong."""
 
     code = "webhook_refused"
+
+
+class EvidenceRefused(RelayError):
+    """A note, a record or a proof of an audit log does not hold."""
+
+    code = "evidence_refused"

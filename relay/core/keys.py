@@ -23,6 +23,7 @@ class Purpose(StrEnum):
     REDACTION = "redaction"  #: seals what carriers call the texts that they still have to delete
     SETTINGS = "settings"  #: seals provider credentials
     TOKEN = "token"  # noqa: S105 - the purpose's name, not a secret. Signs callback tokens and cursors
+    LOG = "log"  #: signs the heads of audit logs (Ed25519)
 
 
 SEALS_FOR: Mapping[Purpose, timedelta] = {

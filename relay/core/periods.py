@@ -17,6 +17,7 @@ TURNS_FOR = timedelta(hours=24)
 #: Longer than that is an alarm; the row stays, because what the carrier has does.
 CARRIER_COPIES_FOR = ALARM_AFTER
 EXPORTS_FOR = keys.USED_FOR[keys.Purpose.TRANSIT]
+AUDIT_ENTRIES_FOR = timedelta(days=396)  # 13 months: a year can be audited when it is over
 PRIVACY_REQUESTS_FOR = timedelta(days=396)  # 13 months: what a supervisory authority may ask about
 #: A START is kept for so long, because an older STOP that is still on its way must lose against it.
 STARTS_FOR = timedelta(hours=24)

@@ -35,6 +35,7 @@ _DATED = {
     Source.PRIVACY_REQUESTS: _SQL["privacy_requests"],
     Source.PRIVACY_EXPORTS: _SQL["privacy_exports"],
     Source.CARRIER_COPIES: _SQL["carrier_copies"],
+    Source.AUDIT_ENTRIES: _SQL["audit_entries"],
     Source.INBOX_KEYS: _SQL["inbox_keys"],
     Source.IDEMPOTENCY_ANSWERS: _SQL["idempotency_answers"],
     Source.API_KEYS: _SQL["api_keys"],

@@ -23,7 +23,7 @@ from relay.vault.keyring import KEY_BYTES, Key, Keyring, make, new_key
 
 _FORMAT = 3
 _READABLE = {1, 2, 3}  # the first had no times
-_ADDED = {Purpose.REDACTION: 3}  # which format first had keys for this
+_ADDED = {Purpose.REDACTION: 3, Purpose.LOG: 3}  # which format first had keys for this
 _LONGEST = 1_000_000  # bytes
 
 

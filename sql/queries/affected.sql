@@ -189,6 +189,11 @@ select count(*) as records, count(distinct x.party_index) as people from privacy
 select count(*) as records, null::bigint as people from redaction r
  where r.bucket = $1::smallint and r.account_id = $2::uuid and r.since <= $3::timestamptz;
 
+-- name: audit_entries
+-- $1 bucket $2 account $3 until. Erased ones say nothing of anybody
+select count(*) as records, null::bigint as people from audit_entry t
+ where t.bucket = $1::smallint and t.account_id = $2::uuid and t.sealed_at <= $3::timestamptz and t.record is not null;
+
 -- name: inbox_keys
 -- $1 bucket $2 account $3 until. Whose it is, only the connection says
 select count(*) as records, null::bigint as people

@@ -8,7 +8,8 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from relay.core.affected import NOT_COUNTED, TOLD
-from relay.core.retention import RULES, DataClass, classified
+from relay.core.data_class import DataClass
+from relay.core.retention import RULES, classified
 from tests.api.answers import problem_in
 from tests.api.rig import ALICE, BOB, CAROL, Api, inbound
 

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
+from relay.core.data_class import DataClass
 from relay.core.errors import Conflict, NotFound
 from relay.core.model import CloseReason, HoldReason
-from relay.core.retention import DataClass
 from relay.providers.base import Receipt, ReceiptWord
 from relay.services.erasure import Erased
 from relay.storage import erasure, retention, sessions
@@ -87,6 +87,7 @@ async def test_what_stays_is_said_with_its_end_when_a_session_is_erased(rig: Rig
         DataClass.CARRIER_COPY: None,
         DataClass.EVENT: None,
         DataClass.INBOX_KEY: None,
+        DataClass.AUDIT_TREE: None,
     }
     assert erased.unreadable_from is not None
     assert erased.unreadable_from > closed_at

@@ -8,7 +8,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from relay.core.retention import DataClass
+from relay.core.data_class import DataClass
 from relay.providers import twilio
 from relay.providers.base import InboundText, ReceiptWord
 from relay.storage.database import Database
