@@ -264,6 +264,24 @@ async def read_everything(town: Town) -> None:
         assert (await town.ask("GET", path)).status_code == 200, path
     for pair in town.pairs:
         await town.messages(pair)
+    await _audit(town)
+
+
+async def _audit(town: Town) -> None:
+    """All of the log as an auditor reads it."""
+    size = int((await town.ask("GET", "/v1/audit/checkpoint")).text.splitlines()[1])
+    tiles = [f"entries/{n:03}" for n in range(size // 256)] + [f"entries/{size // 256:03}.p/{size % 256}"] * (
+        size % 256 > 0
+    )
+    page = await town.made("GET", "/v1/audit/entries?limit=200")
+    paths = [f"/v1/audit/tile/{tile}" for tile in tiles] + [
+        "/v1/audit/keys",
+        f"/v1/audit/proof?entry={page['data'][0]['id']}",
+    ]
+    while page["next_cursor"]:
+        page = await town.made("GET", f"/v1/audit/entries?limit=200&cursor={page['next_cursor']}")
+    for path in paths:
+        assert (await town.ask("GET", path)).status_code == 200, path
 
 
 async def operate(town: Town) -> None:

@@ -155,7 +155,8 @@ class Town:
 
 
 def _has(endpoint: Endpoint, path: str) -> bool:
-    return re.fullmatch(endpoint.path.replace("{id}", "[^/]+"), path) is not None
+    pattern = endpoint.path.replace("{id}", "[^/]+").replace("{path:path}", ".+")
+    return re.fullmatch(pattern, path) is not None
 
 
 async def eventually(look: Callable[[], Awaitable[bool]], *, within: float = START_WITHIN) -> None:
