@@ -75,7 +75,7 @@ async def sealed_columns(url: str) -> set[tuple[str, str]]:
     try:
         rows = await connection.fetch(
             "select table_name, column_name from information_schema.columns where table_schema = 'public'"
-            r" and column_name like 'sealed\_%' order by 1, 2"
+            r" and column_name like 'sealed\_%' and data_type = 'bytea' order by 1, 2"
         )
     finally:
         await connection.close()
