@@ -234,7 +234,7 @@ async def dies_at(rig: Rig, hold: str, work: Awaitable[object]) -> None:
 async def told_of(rig: Rig, talk: Talk) -> list[str]:
     """The events that the log still tells of a session."""
     key = await rig.value("select reference_key from audit_tree")
-    ref = reference(key, Thing.SESSION, talk.id)  # type: ignore[arg-type]  # a column
+    ref = reference(key, Thing.SESSION, talk.id)
     log = await the_log(rig)
     told = [decoded(record) for _, record in log.records.values()]
     return [str(record["event"]) for record in told if record.get("session") == ref]
