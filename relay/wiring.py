@@ -300,7 +300,7 @@ def _steps(relay: Relay) -> list[Step]:
         Step("finish_erasures", rarely, lambda lease: relay.erasure.finish(lease.bucket)),
         Step("finish_requests", rarely, lambda lease: relay.subjects.finish(lease.bucket)),
         Step("forget_copies", 10 * rarely, lambda lease: relay.subjects.forget(lease.bucket)),
-        Step("seal", often, lambda lease: relay.audit_log.seal(lease.bucket)),
+        Step("seal", 2 * often, lambda lease: relay.audit_log.seal(lease.bucket)),
         Step("sweep", rarely, lambda lease: relay.audit_log.sweep(lease.bucket)),
         Step("forget_entries", 10 * rarely, lambda lease: relay.audit_log.forget(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
