@@ -21,6 +21,7 @@ from relay.core.notices import Phrase, say
 from tests.campaign.checker import judge
 from tests.campaign.crowd import MARK, Crowd, Manners
 from tests.campaign.history import Entry, History, Message
+from tests.campaign.log_reader import seen_log
 from tests.campaign.world import PEOPLE, Shape, World, made
 
 NOTICES = frozenset(say(phrase, language="en", own_words={}) for phrase in Phrase)
@@ -132,6 +133,7 @@ async def seen_at_the_end(run: Run) -> None:
 
     pages = await asyncio.gather(*(read(opened.session) for opened in history.opened))
     history.messages = [_message(m, events) for page in pages for m in page]
+    history.log = [await seen_log(run, within=run.plan.settle_within)]
     history.leaks = [leak for log in world.logs for leak in _leaks(log)]
 
 

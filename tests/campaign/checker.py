@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import combinations
 
-from tests.campaign.history import NEVER, Entry, History, Message, Opened, Said
+from tests.campaign.history import NEVER, Entry, History, Log, Message, Opened, Said
 
 LEFT = frozenset({"accepted", "delivered", "undelivered"})
 ENDED = LEFT | {"refused", "expired", "parked"}
@@ -193,6 +193,21 @@ def i13_every_change_has_its_event(facts: Facts) -> Iterator[str]:
         ]
         if missing or twice:
             yield f"{message.id}, {message.state}: events missing {missing}, doubled {twice}"
+    for log in facts.history.log:
+        yield from _wrong_in(log)
+
+
+def _wrong_in(log: Log) -> Iterator[str]:
+    """Every event is in the log once, and the log is one tree."""
+    for name in sorted({*log.happened, *log.entered}):
+        happened, entered = log.happened.get(name, 0), log.entered.get(name, 0)
+        if not happened <= entered <= max(happened, log.happened_later.get(name, 0)):
+            yield f"{name} happened {happened} times and is {entered} times in the log"
+    if log.doubled or log.unproved or log.gaps or not log.root_is_right:
+        yield (
+            f"the log: {log.doubled} entries twice, {log.unproved} not in the tree, {log.gaps} leaves of nothing, "
+            f"root {'right' if log.root_is_right else 'wrong'}"
+        )
 
 
 def i14_nothing_begins_after_a_stop(facts: Facts) -> Iterator[str]:

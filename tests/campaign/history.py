@@ -85,6 +85,20 @@ class Deed:
 
 
 @dataclass(slots=True)
+class Log:
+    """The audit log at the end. ``happened``: how many events of each type there were before it was read,
+    ``happened_later``: and afterwards, for something always happens; ``entered``: how many entries there are; ``doubled`` are entries of one name, ``unproved`` those whose leaf the tree has not, ``gaps`` leaves without an entry."""
+
+    happened: dict[str, int] = field(default_factory=dict)
+    entered: dict[str, int] = field(default_factory=dict)
+    happened_later: dict[str, int] = field(default_factory=dict)
+    doubled: int = 0
+    unproved: int = 0
+    gaps: int = 0
+    root_is_right: bool = True
+
+
+@dataclass(slots=True)
 class History:
     """``leaks``: where something was found that must not be there. ``forgotten``: sessions that were opened and are unknown
     now. ``swallowed``: answers that the carrier withheld."""
@@ -99,6 +113,7 @@ class History:
     deeds: list[Deed] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    log: list[Log] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         with path.open("w") as file:
@@ -123,6 +138,7 @@ _KINDS = {
     "deeds": Deed,
     "leaks": str,
     "forgotten": str,
+    "log": Log,
 }
 
 

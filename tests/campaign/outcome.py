@@ -107,7 +107,11 @@ PROMISES = (
         "a token of ours in the address; legal moves in SQL",
         "checker.i12",
     ),
-    ("I13: one event for each change of state", "written by the statement that changes it", "checker.i13"),
+    (
+        "I13: one event for each change of state, and each once in the audit log",
+        "written by the statement that changes it; sealed by its missing mark, under the tree's row",
+        "checker.i13",
+    ),
     (
         "I14: nothing begins after STOP was acknowledged",
         "the person's row, locked by open, ingest and door",
@@ -149,8 +153,9 @@ What Relay promises, how it is kept, and what the last runs against it have show
 {promises}
 
 The checks read what can be seen from outside: what people said and when it was acknowledged, what the marketplace asked for
-and was told, the carrier's own ledger, and every message as the API shows it in the end. Only I13 asks the database, because
-no API shows events yet. `tests/campaign/checker.py` has one function for each.
+and was told, the carrier's own ledger, and every message as the API shows it in the end. Of I13,
+how often each thing happened is asked of the database; the log is read over the API, and its tree computed anew.
+`tests/campaign/checker.py` has one function for each.
 
 ## The runs
 

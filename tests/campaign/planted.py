@@ -149,10 +149,10 @@ def _only_after_the_mark() -> None:
     """A receipt that comes before the answer was written down is dropped."""
 
     def make(take: Any) -> Any:
-        async def late_only(self: Any, token: Any, receipt: Any) -> Any:
+        async def late_only(self: Any, connection: Any, token: Any, receipt: Any) -> Any:
             async with self.database.transaction() as tx:
                 state = await tx.fetchval("select state from message where id = $1", token.message_id)
-            return await take(self, token, receipt) if state in {"accepted", "delivered"} else None
+            return await take(self, connection, token, receipt) if state in {"accepted", "delivered"} else None
 
         return late_only
 
@@ -221,6 +221,31 @@ def _silent_mark() -> None:
     _sql("relay.storage.outbox", "mark", ("where m.state <> 'queued'", "where m.state = 'refused'"))
 
 
+def _forgetful_sealer() -> None:
+    """One event of each batch is marked as sealed, and is not."""
+
+    def make(enter: Any) -> Any:
+        async def all_but_one(self: Any, account: Any, facts: Any, tx: Any) -> None:
+            await enter(self, account, facts[1:], tx)
+
+        return all_but_one
+
+    replace("relay.services.audit_log", "AuditLog._enter", make)
+
+
+def _doubling_sealer() -> None:
+    """One event of each batch is entered twice."""
+
+    def make(enter: Any) -> Any:
+        async def one_more(self: Any, account: Any, facts: Any, tx: Any) -> None:
+            again = changed(facts[0], id=tx.new_id(account.bucket))
+            await enter(self, account, [*facts, again], tx)
+
+        return one_more
+
+    replace("relay.services.audit_log", "AuditLog._enter", make)
+
+
 def _own_clock() -> None:
     """The process's clock decides, not the database's."""
 
@@ -278,6 +303,8 @@ BUGS: dict[str, Bug] = {
     "late texts are forwarded": Bug(_late_forwarded, ("I10", "I7")),
     "every late text is answered": Bug(_chatty, ("I10",)),
     "a change without its event": Bug(_silent_mark, ("I13",), {"weather": {"drop_receipts": True}}),
+    "an event that is not sealed": Bug(_forgetful_sealer, ("I13",)),
+    "an event that is sealed twice": Bug(_doubling_sealer, ("I13",)),
     "the process's own clock": Bug(_own_clock, ("I15",), {"skew": 3600.0}),
     "a phone in the log": Bug(_talkative_log, ("I5",)),
 }

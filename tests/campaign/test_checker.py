@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaign.checker import PROMISES, judge
-from tests.campaign.history import NEVER, Entry, History, Message, Opened, Said, read
+from tests.campaign.history import NEVER, Entry, History, Log, Message, Opened, Said, read
 
 ANN, BOB, EVE = "+13125550100", "+13125550101", "+13125550102"
 ONE, TWO = "+12025550100", "+12025550101"
@@ -139,6 +139,22 @@ def refused_before_its_time(h: History) -> None:
     h.messages[2].reason = "session_expired"
 
 
+def event_not_sealed(history: History) -> None:
+    history.log = [Log({"message.received": 2}, {"message.received": 1})]
+
+
+def event_sealed_twice(history: History) -> None:
+    history.log = [Log({"message.received": 1}, {"message.received": 1}, doubled=1)]
+
+
+def entry_that_the_tree_has_not(history: History) -> None:
+    history.log = [Log({"message.received": 1}, {"message.received": 1}, unproved=1)]
+
+
+def tree_of_something_else(history: History) -> None:
+    history.log = [Log({"message.received": 1}, {"message.received": 1}, root_is_right=False)]
+
+
 BREAKS: list[tuple[str, Callable[[History], None]]] = [
     ("I1", lost_from_store),
     ("I1", lost_on_its_way),
@@ -159,6 +175,10 @@ BREAKS: list[tuple[str, Callable[[History], None]]] = [
     ("I11", copied),
     ("I12", receipt_lost),
     ("I13", event_missing),
+    ("I13", event_not_sealed),
+    ("I13", event_sealed_twice),
+    ("I13", entry_that_the_tree_has_not),
+    ("I13", tree_of_something_else),
     ("I13", event_twice),
     ("I14", deaf),
     ("I15", expired_and_sent),
@@ -219,6 +239,7 @@ def test_duplicates_are_allowed_up_to_what_was_swallowed_when_the_account_prefer
 def test_a_history_is_the_same_when_it_was_written_and_read(tmp_path: Path) -> None:
     history = calm()
     history.leaks, history.forgotten = ["somewhere"], ["ses_2"]
+    history.log = [Log({"a": 1}, {"a": 2}, doubled=1)]
     history.write(tmp_path / "history.jsonl")
 
     assert read(tmp_path / "history.jsonl") == history
