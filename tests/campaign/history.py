@@ -86,8 +86,9 @@ class Deed:
 
 @dataclass(slots=True)
 class Log:
-    """The audit log at the end. ``happened``: how many events of each type there were before it was read,
-    ``happened_later``: and afterwards, for something always happens; ``entered``: how many entries there are; ``doubled`` are entries of one name, ``unproved`` those whose leaf the tree has not, ``gaps`` leaves without an entry."""
+    """The audit log at the end. ``happened``: how many events of each type there were before it was read, ``happened_later``: and
+    afterwards, for something always happens; ``entered``: how many entries there are. ``doubled`` are entries of one name,
+    ``unproved`` those whose leaf the tree has not, ``gaps`` leaves without an entry."""
 
     happened: dict[str, int] = field(default_factory=dict)
     entered: dict[str, int] = field(default_factory=dict)
