@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from relay import logs
@@ -22,6 +23,7 @@ from relay.providers.base import Adapter
 from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.ambiguity import Ambiguity
+from relay.services.audit_log import AuditLog
 from relay.services.connections import Connections
 from relay.services.depths import Depths
 from relay.services.erasure import Erasure
@@ -73,6 +75,7 @@ class Relay:
     adapters: dict[str, Adapter]
     transport: Transport
     accounts: Accounts
+    audit_log: AuditLog
     connections: Connections
     idempotency: Idempotency
     keys: Keys
@@ -139,7 +142,9 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
 
     optouts = OptOuts(db, config, vault, adapters, queued)
 
-    erasure = Erasure(db, rotates=settings.rotate_keys)
+    audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
+
+    erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
 
     async def erase_again(account_id: UUID, session_id: UUID) -> None:
         await erasure.erase_one((await config.refreshed()).accounts[account_id], session_id)
@@ -153,6 +158,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         adapters=adapters,
         transport=transport,
         accounts=Accounts(db, config),
+        audit_log=audit_log,
         connections=Connections(db, config, vault, adapters, transport, base_urls),
         idempotency=Idempotency(db, vault, timedelta(seconds=settings.request_lease)),
         keys=Keys(db, config),
@@ -170,7 +176,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         erasure=erasure,
         expiry=Expiry(db),
         holds=Holds(db),
-        retention=Retention(db, config, adapters),
+        retention=Retention(db, config, adapters, audit_log.seal_these),
         depths=Depths(db),
         rotation=Rotation(db, config, vault, KeyringFile(settings.keyring_path)),
         restoring=Restoring(db, JournalFile(settings.keyring_path.with_suffix(".journal")), erase_again),
@@ -268,6 +274,9 @@ def _steps(relay: Relay) -> list[Step]:
         Step("finish_erasures", rarely, lambda lease: relay.erasure.finish(lease.bucket)),
         Step("finish_requests", rarely, lambda lease: relay.subjects.finish(lease.bucket)),
         Step("forget_copies", 10 * rarely, lambda lease: relay.subjects.forget(lease.bucket)),
+        Step("seal", often, lambda lease: relay.audit_log.seal(lease.bucket)),
+        Step("sweep", rarely, lambda lease: relay.audit_log.sweep(lease.bucket)),
+        Step("forget_entries", 10 * rarely, lambda lease: relay.audit_log.forget(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 

@@ -11,11 +11,12 @@ from relay.api.downloads import DOWNLOADS, Links
 from relay.api.schemas import PrivacyRequestBody
 from relay.api.sessions import stays_json
 from relay.core import ids
+from relay.core.data_class import Rule
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
 from relay.core.phone import Phone
-from relay.core.retention import RULES, HoldReason, Rule
+from relay.core.retention import RULES, HoldReason
 from relay.core.subject import STAYS, OperatorReason, RequestKind
 from relay.core.times import written
 from relay.services.retention import Report

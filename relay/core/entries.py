@@ -9,7 +9,6 @@ without its salt nobody can try which of them a leaf stands for.
 
 from __future__ import annotations
 
-import base64
 import hmac
 import json
 import re
@@ -22,9 +21,11 @@ from uuid import UUID
 
 from relay.core.errors import EvidenceRefused
 from relay.core.ids import IdKind, public
+from relay.core.model import MessageKind
 from relay.core.times import written
 
 SCHEMA = 1
+SESSION_ERASED = "session.erased"
 SALT_BYTES = 32
 REF_KEY_BYTES = 32
 _REF_BYTES = 16
@@ -77,12 +78,24 @@ class Fact:
     segments: int | None = None
     provider: str | None = None
     country: str | None = None
+    session_erased: bool = False
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether nobody may learn what it was: its session is erased. That it was erased may be known."""
+        return self.session_erased and self.type != SESSION_ERASED
+
+
+def direction_of(event_type: str, kind: MessageKind, *, on_arrival: bool) -> Direction:
+    """Which way a text went that an event is about. ``on_arrival``: it happened when the text came to be known here."""
+    arrives = event_type == "message.received" or (event_type == "message.refused" and on_arrival)
+    return Direction.IN if arrives and kind is MessageKind.RELAY else Direction.OUT
 
 
 def reference(key: bytes, thing: Thing, row_id: UUID) -> str:
-    """What stands for an id in records: 26 letters. Ids tell the millisecond they were made in, which records coarsen away."""
+    """What stands for an id in records: 32 hexadecimal digits. Ids tell the millisecond they were made in, which records hide."""
     digest = hmac.digest(key, f"relay audit reference 1|{thing}|".encode() + row_id.bytes, sha256)
-    return base64.b32encode(digest[:_REF_BYTES]).decode().rstrip("=").lower()
+    return digest[:_REF_BYTES].hex()
 
 
 def record_of(fact: Fact, key: bytes) -> bytes:

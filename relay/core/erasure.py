@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay.core.retention import MESSAGES_FOR, DataClass
+from relay.core.data_class import DataClass
+from relay.core.retention import MESSAGES_FOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ ALWAYS = (
         DataClass.INBOX_KEY,
         "keyed hashes of what carriers delivered, or a repeated delivery would be taken for a new text",
     ),
+    Stays(DataClass.AUDIT_TREE, "hashes under salts that are gone: they prove the log whole and tell nothing"),
 )
 
 

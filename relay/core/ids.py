@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from uuid import UUID
@@ -26,6 +26,7 @@ _BUCKET_BITS = 10
 _TEXT_LENGTH = 26
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class IdKind(StrEnum):
@@ -60,6 +61,11 @@ def make_id(bucket: int, at: datetime, entropy: bytes) -> UUID:
 def first_id_at(bucket: int, at: datetime) -> UUID:
     """The lowest id of a bucket at a time: ids that were made before are lower."""
     return make_id(bucket, at, bytes(ENTROPY_BYTES))
+
+
+def made_at(row_id: UUID) -> datetime:
+    """When an id was made, to the millisecond."""
+    return _EPOCH + timedelta(milliseconds=row_id.int >> 80)
 
 
 @dataclass(frozen=True, slots=True)

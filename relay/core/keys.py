@@ -21,6 +21,7 @@ class Purpose(StrEnum):
     TRANSIT = "transit"  #: seals what still has to leave
     SETTINGS = "settings"  #: seals provider credentials
     TOKEN = "token"  # noqa: S105 - the purpose's name, not a secret. Signs callback tokens and cursors
+    LOG = "log"  #: signs the heads of audit logs (Ed25519)
 
 
 SEALS_FOR: Mapping[Purpose, timedelta] = {Purpose.EPOCH: timedelta(weeks=1), Purpose.TRANSIT: timedelta(days=1)}

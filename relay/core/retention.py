@@ -12,11 +12,11 @@ session closes and when the text has left, hold or not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from relay.core import keys, verification
+from relay.core.data_class import DataClass, Rule, columns
 from relay.core.model import State
 
 #: So long after its due time something still there is overdue: upkeep comes by more often than that.
@@ -28,36 +28,12 @@ ANSWERS_FOR = timedelta(hours=24)
 REQUESTS_FOR = timedelta(hours=24)
 TURNS_FOR = timedelta(hours=24)
 EXPORTS_FOR = keys.USED_FOR[keys.Purpose.TRANSIT]
+AUDIT_ENTRIES_FOR = timedelta(days=396)  # 13 months: a year can be audited when it is over
 PRIVACY_REQUESTS_FOR = timedelta(days=396)  # 13 months: what a supervisory authority may ask about
 #: A START is kept for so long, because an older STOP that is still on its way must lose against it.
 STARTS_FOR = timedelta(hours=24)
 #: States in which nothing of a message waits to leave any more.
 ENDED = (State.ACCEPTED, State.DELIVERED, State.UNDELIVERED, State.REFUSED, State.EXPIRED)
-
-
-class DataClass(StrEnum):
-    """A kind of data: what it is about decides how long it is kept."""
-
-    PHONE = "phone"
-    TEXT = "text"
-    PARTY_INDEX = "party_index"
-    PERSON = "person"
-    SUPPRESSION = "suppression"
-    INBOX_KEY = "inbox_key"
-    SESSION = "session"
-    MESSAGE = "message"
-    ATTEMPT = "attempt"
-    EVENT = "event"
-    HOLD = "hold"
-    PRIVACY_REQUEST = "privacy_request"
-    EXPORT = "export"
-    AUTOMATIC_ANSWER = "automatic_answer"
-    IDEMPOTENCY_ANSWER = "idempotency_answer"
-    VERIFICATION = "verification"
-    TURN = "turn"
-    CREDENTIALS = "credentials"
-    CONFIGURATION = "configuration"
-    OPERATION = "operation"
 
 
 class HoldReason(StrEnum):
@@ -68,27 +44,6 @@ class HoldReason(StrEnum):
     LEGAL_CLAIM = "legal_claim"
     OBJECTION_PENDING = "objection_pending"
     AUTHORITY_REQUEST = "authority_request"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What is to be said of one data class.
-
-    ``period`` counts from the row's own time; None where the end is something that happens, or a date that the row carries.
-    ``columns`` is table -> its columns of this class.
-    """
-
-    what: str
-    people: str
-    purpose: str
-    period: timedelta | None
-    until: str
-    sealed_by: str
-    columns: Mapping[str, tuple[str, ...]]
-
-
-def _columns(**tables: str) -> dict[str, tuple[str, ...]]:
-    return {table: tuple(names.split()) for table, names in tables.items()}
 
 
 _PAIR = "the two people of a session"
@@ -105,7 +60,7 @@ RULES: Mapping[DataClass, Rule] = {
         None,
         "the session closes or the participant is replaced",
         "epoch key",
-        _columns(participant="sealed_phone epoch_id"),
+        columns(participant="sealed_phone epoch_id"),
     ),
     DataClass.TEXT: Rule(
         "texts that still have to leave, with the phone that each is for",
@@ -114,7 +69,7 @@ RULES: Mapping[DataClass, Rule] = {
         None,
         "the carrier has accepted or refused it; at most 4 hours when waiting, 72 hours when parked",
         "transit key",
-        _columns(
+        columns(
             outbox="bucket message_id account_id session_id to_participant leg_no party_index kind number_id segments"
             " sealed_phone sealed_text transit_id phase asked arrived_at due_at deadline_at"
         ),
@@ -126,7 +81,7 @@ RULES: Mapping[DataClass, Rule] = {
         None,
         "the cool-down after the session ends",
         _HASH,
-        _columns(
+        columns(
             binding="bucket number_id party_index session_id participant_id pair_index held_until",
             participant="party_index",
         ),
@@ -138,7 +93,7 @@ RULES: Mapping[DataClass, Rule] = {
         STARTS_FOR,
         "no session, no cool-down, no waiting text and no opt-out needs it any more",
         _HASH,
-        _columns(person="bucket party_index key_id opted_out changed_at superseded"),
+        columns(person="bucket party_index key_id opted_out changed_at superseded"),
     ),
     DataClass.SUPPRESSION: Rule(
         "opt-outs, and opt-ins that took one back, by keyed hash",
@@ -147,7 +102,7 @@ RULES: Mapping[DataClass, Rule] = {
         None,
         "the account ends",
         _HASH,
-        _columns(
+        columns(
             suppression="bucket account_id party_index key_id opted_out changed_at",
             fanout="bucket id account_id party_index key_id opted_out arrived_at other_indexes other_key_ids",
         ),
@@ -159,7 +114,7 @@ RULES: Mapping[DataClass, Rule] = {
         INBOX_KEYS_FOR,
         "90 days; where the carrier's signature carries no time, until its connection is removed",
         "keyed hash (fingerprint key)",
-        _columns(inbox_key="bucket connection_id kind key fingerprint key_id at"),
+        columns(inbox_key="bucket connection_id kind key fingerprint key_id at"),
     ),
     DataClass.SESSION: Rule(
         "sessions and who took part, without phone",
@@ -168,7 +123,7 @@ RULES: Mapping[DataClass, Rule] = {
         MESSAGES_FOR,
         "90 days after it closed, and its messages and bindings are gone",
         _CLEAR,
-        _columns(
+        columns(
             session="bucket id account_id pool_id status unique_name metadata created_at expires_at idle_timeout idle_at"
             " cool_down last_message_at last_leg_no closed_at close_reason journaled",
             participant="bucket id session_id slot status label number_id",
@@ -182,7 +137,7 @@ RULES: Mapping[DataClass, Rule] = {
         MESSAGES_FOR,
         "90 days after it arrived",
         _CLEAR,
-        _columns(
+        columns(
             message="bucket id account_id session_id kind from_participant to_participant leg_no state reason segments"
             " attempts received_at changed_at accepted_at delivered_at"
         ),
@@ -194,7 +149,7 @@ RULES: Mapping[DataClass, Rule] = {
         MESSAGES_FOR,
         "its message is forgotten",
         _CLEAR,
-        _columns(attempt="bucket id message_id n epoch begun_at ended_at outcome"),
+        columns(attempt="bucket id message_id n epoch begun_at ended_at outcome"),
     ),
     DataClass.EVENT: Rule(
         "that something changed its state, and when",
@@ -203,8 +158,33 @@ RULES: Mapping[DataClass, Rule] = {
         EVENTS_FOR,
         "30 days after it happened",
         _CLEAR,
-        _columns(
-            event="bucket id account_id type session_id participant_id message_id number_id verification_id reason at"
+        columns(
+            event="bucket id account_id type session_id participant_id message_id number_id verification_id reason at",
+            sealed_event="bucket event_id",
+        ),
+    ),
+    DataClass.AUDIT_ENTRY: Rule(
+        "what an entry of the audit log stands for: what happened and why; who, by keyed hash of an id",
+        _PAIR,
+        "to account for what was done, to somebody who need not trust us",
+        AUDIT_ENTRIES_FOR,
+        "13 months after it was sealed, or its session is erased",
+        "keyed hash (the log's reference key)",
+        columns(
+            audit_entry="bucket account_id n event_id entry_ref session_ref type reason at salt record sealed_at",
+        ),
+    ),
+    DataClass.AUDIT_TREE: Rule(
+        "salted hashes of entries, and the signed head over them",
+        _NOBODY,
+        "to prove that the log was not changed, whatever was erased from it since",
+        None,
+        "the account ends",
+        "SHA-256 over 256 random bits",
+        columns(
+            audit_tree="bucket account_id origin reference_key size checkpoint signed_at",
+            audit_tile="bucket account_id level n hashes",
+            audit_key="bucket account_id key_id verifier first_size first_at",
         ),
     ),
     DataClass.HOLD: Rule(
@@ -214,7 +194,7 @@ RULES: Mapping[DataClass, Rule] = {
         None,
         "its session is forgotten",
         _CLEAR,
-        _columns(hold="bucket session_id id account_id reason placed_at placed_by lifted_at"),
+        columns(hold="bucket session_id id account_id reason placed_at placed_by lifted_at"),
     ),
     DataClass.PRIVACY_REQUEST: Rule(
         "that access or erasure was asked for, when and why; of whom only while an erasure is not done, by keyed hash",
@@ -223,7 +203,7 @@ RULES: Mapping[DataClass, Rule] = {
         PRIVACY_REQUESTS_FOR,
         "13 months; of whom: the erasure is done",
         _HASH,
-        _columns(privacy_request="bucket id account_id kind operator_reason asked_at asked_by parties"),
+        columns(privacy_request="bucket id account_id kind operator_reason asked_at asked_by parties"),
     ),
     DataClass.EXPORT: Rule(
         "copies made for people who asked what there is about them",
@@ -232,7 +212,7 @@ RULES: Mapping[DataClass, Rule] = {
         EXPORTS_FOR,
         "7 days, or an erasure",
         "transit key; keyed hash (index key)",
-        _columns(privacy_export="bucket id account_id party_index sealed_document transit_id made_at"),
+        columns(privacy_export="bucket id account_id party_index sealed_document transit_id made_at"),
     ),
     DataClass.AUTOMATIC_ANSWER: Rule(
         "when somebody last got an automatic answer, by keyed hash",
@@ -241,7 +221,7 @@ RULES: Mapping[DataClass, Rule] = {
         ANSWERS_FOR,
         "24 hours",
         _HASH,
-        _columns(answer="bucket number_id party_index kind last_at"),
+        columns(answer="bucket number_id party_index kind last_at"),
     ),
     DataClass.IDEMPOTENCY_ANSWER: Rule(
         "what a request was answered",
@@ -250,7 +230,7 @@ RULES: Mapping[DataClass, Rule] = {
         REQUESTS_FOR,
         "24 hours",
         "transit key; keyed hash (fingerprint key)",
-        _columns(
+        columns(
             idempotency="bucket account_id key fingerprint entropy created_at lease_until status sealed_answer transit_id"
         ),
     ),
@@ -261,7 +241,7 @@ RULES: Mapping[DataClass, Rule] = {
         verification.KEPT_FOR,
         "24 hours; the code's own hash until it was right or its five minutes are over",
         "keyed hashes (index key, fingerprint key)",
-        _columns(
+        columns(
             verification="bucket id account_id party_index purpose status reason digest key_id checks last_check created_at"
             " expires_at token_until used_by"
         ),
@@ -273,7 +253,7 @@ RULES: Mapping[DataClass, Rule] = {
         TURNS_FOR,
         "24 hours",
         _HASH,
-        _columns(turn="bucket name at"),
+        columns(turn="bucket name at"),
     ),
     DataClass.CREDENTIALS: Rule(
         "API keys, as hashes, and the credentials at carriers",
@@ -282,7 +262,7 @@ RULES: Mapping[DataClass, Rule] = {
         None,
         "the account ends, or it is removed",
         "settings key; SHA-256 of 256 random bits",
-        _columns(
+        columns(
             api_key="bucket id account_id name secret_hash scopes created_at expires_at revoked_at last_used_at",
             connection="id account_id provider sealed_credentials key_id created_at",
         ),
@@ -294,7 +274,7 @@ RULES: Mapping[DataClass, Rule] = {
         None,
         "the account ends, or it is removed",
         _CLEAR,
-        _columns(
+        columns(
             account="id bucket name programme help_contact language notices on_ambiguous allowed_countries"
             " default_expires_in default_idle_timeout default_cool_down created_at",
             pool="id account_id bucket name status created_at require_verified",
@@ -311,10 +291,11 @@ RULES: Mapping[DataClass, Rule] = {
         None,
         "the installation ends",
         _CLEAR,
-        _columns(
+        columns(
             lease="bucket name owner epoch until",
             process="owner until",
             forgetting="bucket passed_at",
+            sealing="bucket account_id looked_to",
             journal="id position",
             configuration="id version",
             keyring_check="purpose key_id answer use_from in_use in_use_since destroyed_at told_of_use told_of_end",
@@ -329,8 +310,8 @@ RULES: Mapping[DataClass, Rule] = {
 def classified() -> Iterator[tuple[str, str, DataClass]]:
     """Every column: table, column, class."""
     for data_class, rule in RULES.items():
-        for table, columns in rule.columns.items():
-            yield from ((table, column, data_class) for column in columns)
+        for table, names in rule.columns.items():
+            yield from ((table, name, data_class) for name in names)
 
 
 def overdue_before(data_class: DataClass, now: datetime) -> datetime:

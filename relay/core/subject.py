@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from relay.core.data_class import DataClass
 from relay.core.erasure import ALWAYS, Stays
 from relay.core.ids import IdKind, public
 from relay.core.model import Reason
-from relay.core.retention import DataClass
 from relay.core.times import written
 
 

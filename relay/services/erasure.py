@@ -6,7 +6,7 @@ upkeep.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -39,10 +39,12 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """``rotates``: whether this installation's keys take turns by themselves."""
+    """``rotates``: whether this installation's keys take turns by themselves. ``erase_entries`` erases what the audit log says of
+    an account's session."""
 
     database: Database
     rotates: bool
+    erase_entries: Callable[[UUID, UUID], Awaitable[None]]
 
     async def erase(self, account: Account, session_id: UUID) -> Erased:
         """Close and erase a session; again changes nothing more.
@@ -68,18 +70,21 @@ class Erasure:
     async def erase_one(self, account: Account, session_id: UUID) -> Sequence[UUID]:
         """As ``erase``; returns what is in flight."""
         in_flight = await self.database.run(partial(_empty, account, session_id))
-        await self._clear(session_id)
+        await self._clear(account.id, session_id)
         return in_flight
 
     async def finish(self, bucket: int) -> int:
         """Take up what is not finished in a bucket; says how much was done."""
         done = 0
-        for session_id in await self.database.run(lambda tx: erasure.unfinished(tx, bucket, limit=_SESSIONS)):
-            done += await self._clear(session_id)
+        for account_id, session_id in await self.database.run(
+            lambda tx: erasure.unfinished(tx, bucket, limit=_SESSIONS)
+        ):
+            done += await self._clear(account_id, session_id)
         return done
 
-    async def _clear(self, session_id: UUID) -> int:
-        """Forget those messages of an erased session that have ended; says how much was done."""
+    async def _clear(self, account_id: UUID, session_id: UUID) -> int:
+        """Forget those messages of an erased session that have ended, and what the log says of it; says how much was done."""
+        await self.erase_entries(account_id, session_id)
         done = 0
         while gone := await self.database.run(lambda tx: erasure.forget_messages(tx, session_id, limit=_BATCH)):
             done += gone

@@ -6,12 +6,13 @@ What has an end of its own goes elsewhere: texts when they have left, phones whe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from relay.core.retention import TURNS_FOR, DataClass, keys_forgotten_before
+from relay.core.data_class import DataClass
+from relay.core.retention import TURNS_FOR, keys_forgotten_before
 from relay.providers.base import Adapter
 from relay.storage import holdings, people, retention, sessions
 from relay.storage.configuration import Account, Configuration, Connection, Directory, Number, Pool
@@ -36,11 +37,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Every step is one transaction in one bucket: whoever is killed in the middle has forgotten a little less."""
+    """Every step is one transaction in one bucket: whoever is killed in the middle has forgotten a little less.
+
+    ``seal`` enters events of a bucket into their accounts' logs, where they are not in them."""
 
     database: Database
     configuration: Configuration
     adapters: Mapping[str, Adapter]
+    seal: Callable[[int, Sequence[UUID]], Awaitable[object]]
 
     async def forget(self, bucket: int) -> int:
         """Forget a small batch of everything that is due; says how much. Messages go before the session that they name."""
@@ -55,7 +59,12 @@ class Retention:
         return await self.database.run(lambda tx: retention.forget_messages(tx, bucket, limit=_BATCH))
 
     async def forget_events(self, bucket: int) -> int:
-        return await self.database.run(lambda tx: retention.forget_events(tx, bucket, limit=_BATCH))
+        """Forget events, none before it is sealed."""
+        found = await self.database.run(lambda tx: retention.old_events(tx, bucket, limit=_BATCH), single=True)
+        if not found:
+            return 0
+        await self.seal(bucket, found)
+        return await self.database.run(lambda tx: retention.forget_events(tx, bucket, found))
 
     async def forget_sessions(self, bucket: int) -> int:
         """Forget closed sessions and their participants."""

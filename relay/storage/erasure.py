@@ -37,9 +37,11 @@ async def finish(tx: Transaction, session_id: UUID) -> bool:
     return await tx.fetchval(_SQL["finish"], bucket_of(session_id), session_id) is not None
 
 
-async def unfinished(tx: Transaction, bucket: int, *, limit: int) -> list[UUID]:
-    """Sessions whose erasure has something left to do now."""
-    return [row["session_id"] for row in await tx.fetch(_SQL["unfinished"], bucket, list(ENDED), limit)]
+async def unfinished(tx: Transaction, bucket: int, *, limit: int) -> list[tuple[UUID, UUID]]:
+    """Sessions whose erasure has something left to do now: account, session."""
+    return [
+        (row["account_id"], row["session_id"]) for row in await tx.fetch(_SQL["unfinished"], bucket, list(ENDED), limit)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

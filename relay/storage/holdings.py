@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from relay.core.retention import DataClass, overdue_before
+from relay.core.data_class import DataClass
+from relay.core.retention import overdue_before
 from relay.storage import queries
 from relay.storage.database import Transaction
 
@@ -46,6 +47,8 @@ async def held_in(
         "message",
         "attempt",
         "event",
+        "audit_entry",
+        "audit_tree",
         "hold",
         "privacy_request",
         "export",

@@ -6,6 +6,7 @@ still qualifies. A hold locks the same row before it is placed, so what is there
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -30,15 +31,17 @@ async def forget_messages(tx: Transaction, bucket: int, *, limit: int) -> int:
     return len(await tx.fetch(_SQL["forget_messages"], bucket, found))
 
 
-async def forget_events(tx: Transaction, bucket: int, *, limit: int) -> int:
-    """Forget events that happened long ago; says how many."""
+async def old_events(tx: Transaction, bucket: int, *, limit: int) -> list[UUID]:
+    """Events that happened long ago."""
     before = tx.now - EVENTS_FOR
     args = (bucket, first_id_at(bucket, before + _NEXT), before, limit)
-    found = [row["id"] for row in await tx.fetch(_SQL["old_events"], *args)]
-    if not found:
-        return 0
+    return [row["id"] for row in await tx.fetch(_SQL["old_events"], *args)]
+
+
+async def forget_events(tx: Transaction, bucket: int, event_ids: Sequence[UUID]) -> int:
+    """Forget those of these events that are sealed and not held; says how many."""
     await tx.execute(_SQL["lock"], bucket)
-    return len(await tx.fetch(_SQL["forget_events"], bucket, found))
+    return len(await tx.fetch(_SQL["forget_events"], bucket, event_ids))
 
 
 async def forget_sessions(tx: Transaction, bucket: int, *, limit: int) -> int:

@@ -8,6 +8,7 @@ from relay.vault.codes import Codes
 from relay.vault.credentials import CredentialBox
 from relay.vault.envelopes import Envelopes
 from relay.vault.keyring import Keyring
+from relay.vault.log_keys import LogKeys
 from relay.vault.party_index import PartyIndexes
 from relay.vault.sealing import Sealing
 from relay.vault.tokens import Tokens
@@ -24,6 +25,7 @@ class Vault:
     credentials: CredentialBox
     envelopes: Envelopes
     codes: Codes
+    log_keys: LogKeys
 
 
 def open_vault(keyring: Keyring) -> Vault:
@@ -36,4 +38,5 @@ def open_vault(keyring: Keyring) -> Vault:
         CredentialBox(sealing),
         Envelopes(sealing),
         Codes(keyring),
+        LogKeys(keyring),
     )

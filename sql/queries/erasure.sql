@@ -58,7 +58,7 @@ returning r.session_id;
 
 -- name: unfinished
 -- $1 bucket $2 states that are an end $3 limit. Where there is something to do: a message that may go, or none at all
-select r.session_id from erasure r
+select r.account_id, r.session_id from erasure r
  where r.bucket = $1::smallint
    and ((select m.id from message m
           where m.bucket = $1::smallint and m.session_id = r.session_id and m.state = any ($2::text[])

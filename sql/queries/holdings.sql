@@ -97,6 +97,17 @@ select count(*) as held, min(e.at) as oldest,
                               and (h.lifted_at is null or h.lifted_at > $3::timestamptz + interval '30 days'))) as overdue
   from event e where e.bucket = $1::smallint and ($2::uuid is null or e.account_id = $2::uuid);
 
+-- name: audit_entry
+-- $1 bucket $2 account $3 due before. What was erased holds nothing of anybody any more
+select count(*) as held, min(a.sealed_at) as oldest, count(*) filter (where a.sealed_at <= $3::timestamptz) as overdue
+  from audit_entry a where a.bucket = $1::smallint and a.record is not null and ($2::uuid is null or a.account_id = $2::uuid);
+
+-- name: audit_tree
+-- $1 bucket $2 account $3 due before. Kept for good; counted by leaves. A head is never overdue
+select coalesce(sum(t.size), 0)::bigint as held, null::timestamptz as oldest,
+       count(*) filter (where t.size < 0 and t.signed_at <= $3::timestamptz) as overdue
+  from audit_tree t where t.bucket = $1::smallint and ($2::uuid is null or t.account_id = $2::uuid);
+
 -- name: hold
 -- $1 bucket $2 account $3 any time. One without a session holds nothing
 select count(*) as held, min(h.placed_at) as oldest,

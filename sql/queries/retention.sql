@@ -33,19 +33,25 @@ with m as (
 select id from m;
 
 -- name: old_events
--- $1 bucket $2 lower than any id of then $3 happened before $4 limit
+-- $1 bucket $2 lower than any id of then $3 happened before $4 limit. To be sealed first, where they are not
 select e.id from event e
  where e.bucket = $1::smallint and e.id < $2::uuid and e.at <= $3::timestamptz
    and (select h.id from hold h where h.bucket = $1::smallint and h.session_id = e.session_id and h.lifted_at is null) is null
  order by e.id limit $4;
 
 -- name: forget_events
--- $1 bucket | $2 event ids
-delete from event
- where event.bucket = $1::smallint and event.id = any ($2::uuid[])
-   and (select h.id from hold h
-         where h.bucket = $1::smallint and h.session_id = event.session_id and h.lifted_at is null) is null
-returning event.id;
+-- $1 bucket | $2 event ids. None that is not in its account's log; the marks of those that go, go with them
+with e as (
+    delete from event
+     where event.bucket = $1::smallint and event.id = any ($2::uuid[])
+       and (select s.event_id from sealed_event s where s.bucket = $1::smallint and s.event_id = event.id) is not null
+       and (select h.id from hold h
+             where h.bucket = $1::smallint and h.session_id = event.session_id and h.lifted_at is null) is null
+    returning event.id
+), s as (
+    delete from sealed_event using e where sealed_event.bucket = $1::smallint and sealed_event.event_id = e.id
+)
+select id from e;
 
 -- name: old_sessions
 -- $1 bucket $2 closed before $3 limit. After their messages, of which a late one may be younger, and after their bindings

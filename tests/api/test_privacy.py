@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from relay.core.data_class import DataClass
 from relay.core.ids import IdKind, parse
 from relay.core.model import Scope
-from relay.core.retention import RULES, DataClass, HoldReason
+from relay.core.retention import RULES, HoldReason
 from tests.api.answers import problem_in
 from tests.api.rig import ALICE, BOB, CAROL, Api
 

@@ -18,7 +18,7 @@ from relay.core.merkle import leaf_hash
 
 AT = datetime(2026, 11, 21, 12, 34, 56, 789_000, tzinfo=UTC)
 KEY = bytes(range(32))
-EXAMPLE_LEAF_HASH = "ef4929fb8099fa59b66db40e39f6f6393c58a07d99d49ab71fa24e78c6fb3456"
+EXAMPLE_LEAF_HASH = "82450c19072f54366611b695359d5434f1b129d907a3bc904a57a43249bc545a"
 
 
 ACCOUNT = Seed(AT - timedelta(days=400), bytes(10)).id_in(7)
@@ -48,11 +48,11 @@ def test_a_record_has_these_bytes() -> None:
 
     assert record == (
         b'{"account":"acc_agm7ekuesvyabaaaaaaaaaaaa4","direction":"in","event":"message.refused",'
-        b'"id":"u2g3k6py5yd5axgkjhdky7ernm","message":"s5kyfdaf2u4x7qd5tve7hlukje",'
-        b'"participant":"nxpefi7o4zypghadifgnmmuqgu","reason":"opted_out","schema":1,"segments":2,'
-        b'"session":"sjvilnk457r67lubxdaock2nfu","time":"2026-11-21T12:34:00Z"}'
+        b'"id":"a68db579f8ee07d05cca49c6ac7c916b","message":"9755828c05d5397fc07d9d49f3ae8a49",'
+        b'"participant":"6dde42a3eee670f31c03414cd6329035","reason":"opted_out","schema":1,"segments":2,'
+        b'"session":"926a85b55cefe3efae81b8c0e12b4d2d","time":"2026-11-21T12:34:00Z"}'
     )
-    assert leaf_of(bytes(32), record).hex() == "691d374fc4e1e958f9f137118d91b6d1e3183a70f93c1fd4fc0a838e318d5570"
+    assert leaf_of(bytes(32), record).hex() == "74228951b4ee466a2236f3a9a99260d6808b63b81488ba6aaaa54b4a276b8d7f"
     assert leaf_hash(leaf_of(bytes(32), record)).hex() == EXAMPLE_LEAF_HASH
 
 

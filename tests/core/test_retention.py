@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from relay.core import retention
+from relay.core.data_class import DataClass
 from relay.core.delivery import MOVES
 from relay.core.model import State
-from relay.core.retention import RULES, DataClass, classified, keys_forgotten_before, overdue_before
+from relay.core.retention import RULES, classified, keys_forgotten_before, overdue_before
 from tests.privacy_page import PAGE, page
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -34,6 +35,7 @@ def test_the_periods_are_the_promised_ones() -> None:
         "message": 90,
         "attempt": 90,
         "event": 30,
+        "audit_entry": 396,
         "privacy_request": 396,
         "export": 7,
         "automatic_answer": 1,

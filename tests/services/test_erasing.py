@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import pytest
 
+from relay.core.data_class import DataClass
 from relay.core.errors import Conflict, NotFound
 from relay.core.model import CloseReason
-from relay.core.retention import DataClass, HoldReason
+from relay.core.retention import HoldReason
 from relay.providers.base import Receipt, ReceiptWord
 from relay.services.erasure import Erased
 from relay.storage import erasure, retention, sessions

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from relay.core.retention import DataClass
+from relay.core.data_class import DataClass
 from relay.providers import twilio
 from relay.providers.base import ReceiptWord
 from relay.services.inbound import Taken
@@ -116,7 +116,7 @@ async def test_inbox_keys_stay_when_a_signature_carries_no_time(rig: Rig) -> Non
 async def test_inbox_keys_go_after_90_days_when_the_signature_carries_its_time(rig: Rig) -> None:
     talk = await over(rig)
     timed = replace(twilio.ADAPTER, capabilities=replace(twilio.ADAPTER.capabilities, signs_time=True))
-    forgets = Retention(rig.relay.database, rig.relay.configuration, {"twilio": timed})
+    forgets = Retention(rig.relay.database, rig.relay.configuration, {"twilio": timed}, rig.relay.audit_log.seal_these)
     rig.later(days=90, seconds=-HOUR - 60)
     before = await forgets.forget_keys(talk.bucket)
     overdue = []

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from relay.core.data_class import DataClass
 from relay.core.ids import Seed
-from relay.core.retention import DataClass
 from relay.storage.configuration import Account, Pool
 from relay.storage.database import Database
 from relay.storage.holdings import Holding

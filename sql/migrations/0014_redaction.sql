@@ -1,0 +1,2 @@
+-- A placeholder: what stands here comes from elsewhere.
+select 1;
