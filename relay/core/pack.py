@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 
 from relay.core.entries import Record, leaf_of
 from relay.core.errors import EvidenceRefused
@@ -32,9 +33,9 @@ LONGEST_LINE = 8_192
 LONGEST_FILE = 1_000_000
 
 #: The columns of the table: the index, whether the entry is still there, and what a record may say.
-COLUMNS = tuple(
-    "index state time account event reason direction segments number provider country session participant message"
-    " verification id schema".split()
+COLUMNS = (
+    *("index", "state", "time", "account", "event", "reason", "direction", "segments", "number", "provider", "country"),
+    *("session", "participant", "message", "verification", "id", "schema"),
 )
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
@@ -118,8 +119,10 @@ def cell(value: str | int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a pack is said to hold: the entries ``first`` up to, not including, ``end``, of a log of ``size``. ``since``, ``until``:
-    the times that were asked for; every entry between them is in that run."""
+    """What a pack is said to hold: the entries ``first`` up to, not including, ``end``, of a log of ``size``.
+
+    ``since``, ``until``: the times that were asked for; every entry between them is in that run.
+    """
 
     origin: str
     size: int
@@ -194,7 +197,7 @@ def parse_keys(written: bytes) -> list[KeyUse]:
     except ValueError:
         raise EvidenceRefused("the key history is not text", code="pack_refused") from None
     order = [(use.since, use.first_size) for use in uses]
-    rising = all(a[0] <= b[0] and a[1] <= b[1] for a, b in zip(order, order[1:], strict=False))
+    rising = all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(order))
     if written_keys(uses) != written or not rising or len({use.key for use in uses}) != len(uses):
         raise EvidenceRefused("the key history is one line a key, oldest first", code="pack_refused")
     return uses

@@ -14,7 +14,17 @@ from enum import Enum
 
 from relay.core import merkle
 from relay.core.errors import EvidenceRefused
-from relay.core.notes import Checkpoint, Note, NoteKey, Verify, from_base64, in_base64, parse_checkpoint, parse_note, proven
+from relay.core.notes import (
+    Checkpoint,
+    Note,
+    NoteKey,
+    Verify,
+    from_base64,
+    in_base64,
+    parse_checkpoint,
+    parse_note,
+    proven,
+)
 
 _FORMAT = "relay audit fork 1"
 

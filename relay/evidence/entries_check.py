@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -14,7 +14,48 @@ from relay.core.pack import About, PackedEntry
 from relay.evidence.files import Files, readable
 from relay.evidence.report import Check
 
-_NEVER = datetime.min
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class _Lines:
+    """One file, line by line, as long as its lines are where they must be. ``number``: of the line that was read last."""
+
+    def __init__(self, name: str, check: Check) -> None:
+        self.name, self.check, self.number = name, check, 0
+        self._stream: BinaryIO | None = None
+
+    def start(self, files: Files, until: ExitStack) -> None:
+        try:
+            with readable(self.name):
+                self._stream = until.enter_context(files.open(self.name))
+        except EvidenceRefused as error:
+            self.give_up(error.message)
+
+    @property
+    def goes_on(self) -> bool:
+        return self._stream is not None
+
+    def next(self) -> bytes:
+        """A line; nothing when there is no more. Raises EvidenceRefused."""
+        self.number += 1
+        with readable(self.name):
+            return self._stream.readline(pack.LONGEST_LINE) if self._stream is not None else b""
+
+    def fails(self, what: str) -> None:
+        self.check.fails(f"{self.name}:{self.number}: {what}")
+
+    def give_up(self, why: str) -> None:
+        """Read no further: no later line would be known for what it is."""
+        self.check.fails(f"{self.name}:{self.number}: {why}; what follows was not looked at" if self.number else why)
+        self._stream = None
+
+    def end(self) -> None:
+        """When all that was expected is read there is no more."""
+        try:
+            if self.goes_on and self.next():
+                self.fails("there is more behind the last entry")
+        except EvidenceRefused as error:
+            self.give_up(error.message)
 
 
 class EntriesCheck:
@@ -25,93 +66,67 @@ class EntriesCheck:
 
     def __init__(self, files: Files, about: About, latest: timedelta, checks: tuple[Check, Check, Check]) -> None:
         self._files, self._about, self._latest = files, about, latest
-        self._entries, self._table, self._times = checks
+        self._entries, self._table = _Lines(pack.ENTRIES, checks[0]), _Lines(pack.TABLE, checks[1])
+        self._times = checks[2]
         self._open = ExitStack()
-        self._lines: BinaryIO | None = None
-        self._rows: BinaryIO | None = None
         self._next, self._erased = about.first, 0
         self._newest, self._lag = _NEVER, timedelta()
         self._account = about.origin.rpartition("/")[2]
 
     def __enter__(self) -> Self:
-        self._lines = self._start(pack.ENTRIES, self._entries)
-        self._rows = self._start(pack.TABLE, self._table)
-        if self._rows is not None and self._row() != pack.table_head():
-            self._table.fails(f"{pack.TABLE}:1: the columns are not those of a pack")
+        for lines in (self._entries, self._table):
+            lines.start(self._files, self._open)
+        self._compare_row(pack.table_head())
         return self
-
-    def _start(self, name: str, check: Check) -> BinaryIO | None:
-        try:
-            with readable(name):
-                return self._open.enter_context(self._files.open(name))
-        except EvidenceRefused as error:
-            check.fails(error.message)
-            return None
 
     def take(self, first: int, leaves: list[bytes]) -> None:
         """The leaves from ``first`` on."""
         for leaf in leaves[max(self._next - first, 0) : max(self._about.end - first, 0)]:
-            if self._lines is None:
+            if not self._entries.goes_on:
                 return
-            self._compare(self._lines, leaf)
+            try:
+                entry = self._read()
+            except EvidenceRefused as error:
+                self._entries.give_up(error.message)
+                return
             self._next += 1
+            self._look_at(entry, leaf)
 
-    def _compare(self, lines: BinaryIO, leaf: bytes) -> None:
-        """One line with its leaf. A line that cannot be read, or is another entry's, ends it: no later line has a place."""
-        where = f"{pack.ENTRIES}:{self._next - self._about.first + 1}"
-        try:
-            with readable(pack.ENTRIES):
-                line = lines.readline(pack.LONGEST_LINE)
-            entry = pack.parse_entry(line) if line else self._missing()
-        except EvidenceRefused as error:
-            return self._give_up(f"{where}: {error.message}")
+    def _read(self) -> PackedEntry:
+        """The next entry. Raises EvidenceRefused when that is not what comes next."""
+        line = self._entries.next()
+        if not line:
+            raise EvidenceRefused(f"the entries from {self._next} up to {self._about.end} are missing")
+        entry = pack.parse_entry(line)
         if entry.index != self._next:
-            return self._give_up(f"{where}: entry {entry.index} stands where {self._next} must")
+            raise EvidenceRefused(f"entry {entry.index} stands where {self._next} must")
+        return entry
+
+    def _look_at(self, entry: PackedEntry, leaf: bytes) -> None:
         try:
             if entry.leaf() != leaf:
-                self._entries.fails(f"{where}: entry {entry.index} is not what stands in the tree")
+                self._entries.fails(f"entry {entry.index} is not what stands in the tree")
             record = None if entry.record is None else decoded(entry.record)
-        except EvidenceRefused as error:
-            self._entries.fails(f"{where}: {error.message}")
-            record = None
+            row = pack.table_line(entry.index, record)
+        except (EvidenceRefused, ValueError) as error:
+            self._entries.fails(str(error))
+            row = None
         else:
-            self._look_into(entry, record, where)
-        return None
+            self._look_into(record)
+        self._compare_row(row)
 
-    def _missing(self) -> PackedEntry:
-        raise EvidenceRefused(f"the entries {self._next} up to {self._about.end} are missing", code="pack_refused")
-
-    def _give_up(self, why: str) -> None:
-        self._entries.fails(f"{why}; what follows was not looked at")
-        self._lines = None
-
-    def _look_into(self, entry: PackedEntry, record: Record | None, where: str) -> None:
+    def _look_into(self, record: Record | None) -> None:
         if record is None:
             self._erased += 1
-        else:
-            if record["account"] != self._account:
-                self._entries.fails(f"{where}: the record is another account's")
-            self._look_at_time(str(record["time"]), where)
-        if self._rows is None:
             return
-        try:
-            row = self._row()
-            if row != pack.table_line(entry.index, record):
-                self._table.fails(
-                    f"{pack.TABLE}:{self._next - self._about.first + 2}: it tells otherwise than {where}"
-                )
-        except (EvidenceRefused, ValueError) as error:
-            self._table.fails(f"{pack.TABLE}: {error}")
-            self._rows = None
+        if record["account"] != self._account:
+            self._entries.fails("the record is another account's")
+        self._look_at_time(str(record["time"]))
 
-    def _row(self) -> bytes:
-        assert self._rows is not None
-        with readable(pack.TABLE):
-            return self._rows.readline(pack.LONGEST_LINE)
-
-    def _look_at_time(self, time: str, where: str) -> None:
+    def _look_at_time(self, time: str) -> None:
+        where = f"{pack.ENTRIES}:{self._entries.number}"
         try:
-            at = datetime.fromisoformat(time[:-1])
+            at = datetime.fromisoformat(time)
         except ValueError:
             self._times.fails(f"{where}: there is no such time")
             return
@@ -122,29 +137,36 @@ class EntriesCheck:
         if self._newest - at > self._latest:
             self._times.fails(f"{where}: dated {time}, {self._newest - at} before an entry ahead of it")
 
+    def _compare_row(self, expected: bytes | None) -> None:
+        """The next line of the table. ``expected`` None: what should be there cannot be told."""
+        if not self._table.goes_on:
+            return
+        try:
+            found = self._table.next()
+        except EvidenceRefused as error:
+            self._table.give_up(error.message)
+            return
+        if not found.endswith(b"\r\n"):
+            self._table.give_up("a line is missing, or not one of a table")
+        elif expected is not None and found != expected:
+            self._table.fails(f"it does not tell what {pack.ENTRIES} tells")
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._open:
-            self._check_end(self._lines, pack.ENTRIES, self._entries)
-            self._check_end(self._rows, pack.TABLE, self._table)
-        if self._lines is not None and self._next != self._about.end:
-            self._entries.fails(f"{pack.ENTRIES}: the leaves end before entry {self._next}")
+            if self._entries.goes_on and self._next != self._about.end:
+                self._entries.give_up(f"the leaves end before entry {self._next}")
+            for lines in (self._entries, self._table):
+                lines.end()
+        if not self._entries.goes_on:
+            self._table.check.leave_out(f"{pack.ENTRIES} could not be read to its end")
         kept = self._next - self._about.first - self._erased
-        self._entries.said = f"{kept} records stand where they say, without a gap; of {self._erased} the leaf alone is left"
-        self._table.said = f"{pack.TABLE} tells what {pack.ENTRIES} tells"
-        self._times.said = f"no entry is dated more than {self._lag} before one ahead of it; nothing else shows a time to be true"
-
-    @staticmethod
-    def _check_end(stream: BinaryIO | None, name: str, check: Check) -> None:
-        """When all that was expected is read there is no more. Where reading had ended early this has been said already."""
-        if stream is None or check.count:
-            return
-        try:
-            with readable(name):
-                more = stream.read(1)
-        except EvidenceRefused as error:
-            check.fails(error.message)
-            return
-        if more:
-            check.fails(f"{name}: there is more behind the last entry")
+        self._entries.check.said = (
+            f"{kept} records stand where they say, without a gap; of {self._erased} the leaf alone is left"
+        )
+        if not self._table.check.left_out:
+            self._table.check.said = f"{pack.TABLE} tells what {pack.ENTRIES} tells"
+        self._times.said = (
+            f"no entry is dated more than {self._lag} before one ahead of it; that is all that is checked"
+        )

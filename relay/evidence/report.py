@@ -1,4 +1,4 @@
-"""What a check of a log found, as lines for a person. Every wrong thing is named with its file and line; of many alike the first."""
+"""What a check of a log found, as lines for a person. Every wrong thing is named with its file and line; of many the first."""
 
 from __future__ import annotations
 

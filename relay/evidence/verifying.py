@@ -21,7 +21,7 @@ from relay.evidence.files import Files, chunks, open_pack, readable, small
 from relay.evidence.report import Check, Report
 from relay.evidence.tree_check import check_tree
 
-#: How far behind an earlier entry a later one may be dated: entries are numbered as they are sealed, and sealing may have stood still.
+#: How far behind an earlier entry a later one may be dated: entries are numbered as they are sealed, and sealing may stand still.
 LATEST = timedelta(hours=24)
 
 #: Told how many leaves of how many are hashed.
@@ -128,7 +128,7 @@ def _check_about(files: Files, head: Checkpoint | None, check: Check) -> About |
 def _check_entries(
     files: Files, about: About | None, head: Checkpoint | None, wanted: Wanted, report: Report, progress: Progress
 ) -> None:
-    """Entries and tree are one pass, because both need every leaf. Of a head that nobody signed the tree is still worth a look."""
+    """Entries and tree are one pass: both need every leaf. Where nobody signed the head the tree is still worth a look."""
     tree, entries, table, times = (report.check(name) for name in ("tree", "entries", "table", "times"))
     head = head or _unsigned(files)
     if about is None or head is None:

@@ -44,8 +44,11 @@ class Seen:
 
 
 async def look(log: ServedLog, files: WitnessFiles, trust: Trust, cosigner: Cosigner | None, now: datetime) -> Seen:
-    """Look at the log once. Raises EvidenceRefused when its head may not take the place of the last one, and TryLater when the log
-    does not answer: then nothing has changed but that what was refused is written down."""
+    """Look at the log once.
+
+    Raises EvidenceRefused when its head may not take the place of the last one, and TryLater when the log does not answer: then
+    nothing has changed but that what was refused is written down.
+    """
     last, offered = files.last(), await log.head()
     head = head_of(offered, trust.keys, trust.verify)
     kept = None if last is None else head_of(last, trust.keys, trust.verify)
@@ -90,7 +93,8 @@ def _cosignature(offered: Note, files: WitnessFiles, cosigner: Cosigner, now: da
     at, before = int(now.astimezone(UTC).timestamp()), files.cosigned_at(cosigner.key)
     if before is not None and at < before:
         raise EvidenceRefused(
-            f"this machine's clock is behind the last cosignature: set it right, or, if it was wrong then, remove {files.cosigned}",
+            "this machine's clock is behind the last cosignature: set it right, "
+            f"or, if it was wrong then, remove {files.cosigned}",
             code="witness_refused",
         )
     signature = cosigned(offered.text, cosigner.key, cosigner.sign, at)

@@ -43,8 +43,10 @@ class WitnessFiles:
             os.close(lock)
 
     def last(self) -> Note | None:
-        """The head that was seen last, or None when there is none yet. A file that is damaged is never taken for none: whoever can
-        empty it could make a witness forget. Raises EvidenceRefused for one."""
+        """The head that was seen last, or None when there is none yet.
+
+        Raises EvidenceRefused for a file that is damaged. It is never taken for none: whoever empties it could make us forget.
+        """
         return _read(self.path)
 
     def keep(self, head: Note) -> None:

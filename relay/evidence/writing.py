@@ -118,7 +118,9 @@ class PackWriter:
         try:
             return (self._folder / name).open("xb")
         except FileExistsError:
-            raise EvidenceRefused(f"{self._folder} is not empty: {name} is there already", code="pack_refused") from None
+            raise EvidenceRefused(
+                f"{self._folder} is not empty: {name} is there already", code="pack_refused"
+            ) from None
 
     def __enter__(self) -> PackWriter:
         return self
