@@ -343,15 +343,16 @@ def test_a_pack_is_not_written_when_it_would_not_verify(tmp_path: Path) -> None:
     """Wrong leaves, an entry left out, one altered, one too few: the writer finds it, and there is no SHA256SUMS."""
     log, other = made_of(20), made_of(20)
     other.leaves[40] ^= 1
-    wrong = {
-        "leaves": lambda path: write_pack(path, other),
-        "gap": lambda path: write_pack(path, log, entries=[entry_at(0), entry_at(2)]),
-        "altered": lambda path: write_pack(path, log, entries=[back_dated(entry_at(0))]),
-        "few": lambda path: write_pack(path, log, entries=map(entry_at, range(19))),
+    wrong: dict[str, tuple[MadeLog, list[PackedEntry]]] = {
+        "leaves": (other, list(map(entry_at, range(20)))),
+        "gap": (log, [entry_at(0), entry_at(2)]),
+        "altered": (log, [back_dated(entry_at(0))]),
+        "few": (log, list(map(entry_at, range(19)))),
+        "many": (log, list(map(entry_at, range(21)))),
     }
-    for name, write in wrong.items():
+    for name, (made, entries) in wrong.items():
         with pytest.raises(EvidenceRefused):
-            write(tmp_path / name)
+            write_pack(tmp_path / name, made, entries=entries)
 
     assert not [path for name in wrong for path in (tmp_path / name).glob(pack.SUMS)]
 
