@@ -24,6 +24,7 @@ from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.ambiguity import Ambiguity
 from relay.services.audit_log import AuditLog
+from relay.services.audit_reading import AuditReading
 from relay.services.connections import Connections
 from relay.services.depths import Depths
 from relay.services.erasure import Erasure
@@ -92,12 +93,21 @@ class Relay:
     ambiguity: Ambiguity
     erasure: Erasure
     expiry: Expiry
-    holds: Holds
     retention: Retention
     depths: Depths
     rotation: Rotation
     restoring: Restoring
     wakeup: Wakeup
+
+    @property
+    def holds(self) -> Holds:
+        """What must be kept all the same."""
+        return Holds(self.database)
+
+    @property
+    def audit_reading(self) -> AuditReading:
+        """The audit log as auditors read it."""
+        return AuditReading(self.database)
 
     @property
     def public_url(self) -> str:
@@ -141,9 +151,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         await wakeup.hint(bucket, db)
 
     optouts = OptOuts(db, config, vault, adapters, queued)
-
     audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
-
     erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
 
     async def erase_again(account_id: UUID, session_id: UUID) -> None:
@@ -175,7 +183,6 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls),
         erasure=erasure,
         expiry=Expiry(db),
-        holds=Holds(db),
         retention=Retention(db, config, adapters, audit_log.seal_these),
         depths=Depths(db),
         rotation=Rotation(db, config, vault, KeyringFile(settings.keyring_path)),
@@ -274,7 +281,7 @@ def _steps(relay: Relay) -> list[Step]:
         Step("finish_erasures", rarely, lambda lease: relay.erasure.finish(lease.bucket)),
         Step("finish_requests", rarely, lambda lease: relay.subjects.finish(lease.bucket)),
         Step("forget_copies", 10 * rarely, lambda lease: relay.subjects.forget(lease.bucket)),
-        Step("seal", often, lambda lease: relay.audit_log.seal(lease.bucket)),
+        Step("seal", 2 * often, lambda lease: relay.audit_log.seal(lease.bucket)),
         Step("sweep", rarely, lambda lease: relay.audit_log.sweep(lease.bucket)),
         Step("forget_entries", 10 * rarely, lambda lease: relay.audit_log.forget(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),

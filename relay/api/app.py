@@ -20,8 +20,19 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from relay import logs, metrics
-from relay.api import account, downloads, messages, numbers, operations, privacy, problems, sessions, verifications
-from relay.api.call import Call, Endpoint, Reply, Services
+from relay.api import (
+    account,
+    audit,
+    downloads,
+    messages,
+    numbers,
+    operations,
+    privacy,
+    problems,
+    sessions,
+    verifications,
+)
+from relay.api.call import Call, Endpoint, RawReply, Reply, Services
 from relay.api.limits import Limits
 from relay.api.reading import read_body, require_json
 from relay.api.schemas import Body
@@ -47,6 +58,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *numbers.ENDPOINTS,
     *verifications.ENDPOINTS,
     *privacy.ENDPOINTS,
+    *audit.ENDPOINTS,
 )
 
 # With a letter in it: one of digits alone may be a phone, and the log would keep it.
@@ -119,7 +131,7 @@ class _Visit:
         except ClientDisconnect:
             response = Response(status_code=400)
         except Exception as error:
-            logs.trouble("request_failed", error, request=self.request_id, route=self.endpoint.path)
+            logs.trouble("request_failed", error, request=self.request_id, route=self.endpoint.pattern)
             response = _refusal(RelayError(), self.request_id)
         response.headers.update(self.headers)
         self._record(response.status_code, time.monotonic() - started)
@@ -159,7 +171,7 @@ class _Visit:
         except ValidationError as error:
             raise problems.from_validation(error) from None
 
-    async def _handle(self, caller: Caller, body: Body | None, seed: Seed) -> Reply:
+    async def _handle(self, caller: Caller, body: Body | None, seed: Seed) -> Reply | RawReply:
         path = {name: str(value) for name, value in self.request.path_params.items()}
         query = dict(self.request.query_params)
         unknown = sorted(query.keys() - self.endpoint.query.keys())
@@ -193,7 +205,7 @@ class _Visit:
             logs.trouble("answer_not_stored", error, request=self.request_id)
 
     def _record(self, status: int, seconds: float) -> None:
-        route = self.endpoint.path
+        route = self.endpoint.pattern
         metrics.requests.labels(route, str(status)).inc()
         metrics.api_seconds.observe(seconds)
         ms = round(seconds * 1000, 1)
@@ -224,7 +236,9 @@ def _refusal(error: RelayError, request_id: str) -> Response:
     return Response(problems.rendered(document), problems.status_of(error), problems.headers_of(error))
 
 
-def _response(reply: Reply) -> Response:
+def _response(reply: Reply | RawReply) -> Response:
+    if isinstance(reply, RawReply):
+        return Response(reply.content, media_type=reply.media_type)
     if reply.status == 204:
         return Response(status_code=204)
     return Response(problems.rendered(reply.body), reply.status, media_type="application/json")

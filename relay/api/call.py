@@ -12,6 +12,7 @@ from relay.core.errors import InvalidInput, Problem
 from relay.core.ids import Seed
 from relay.core.model import Scope
 from relay.services.accounts import Accounts
+from relay.services.audit_reading import AuditReading
 from relay.services.connections import Connections
 from relay.services.erasure import Erasure
 from relay.services.holds import Holds
@@ -49,6 +50,8 @@ class Services(Protocol):
     def vault(self) -> Vault: ...
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def audit_reading(self) -> AuditReading: ...
     @property
     def connections(self) -> Connections: ...
     @property
@@ -112,17 +115,30 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class RawReply:
+    """What a handler answers that others than we have laid down to the byte."""
+
+    content: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A route: nobody gets in without ``scope``, or one of those that are let in ``also``."""
 
     method: str
     path: str
     scope: Scope
-    handler: Callable[[Call], Awaitable[Reply]]
+    handler: Callable[[Call], Awaitable[Reply | RawReply]]
     summary: str
     body: type[Body] | None = None
     query: Mapping[str, str] = field(default_factory=dict)  #: name -> what it means
     also: frozenset[Scope] = frozenset()
+
+    @property
+    def pattern(self) -> str:
+        """Its path as people write it: without how much of an address a name stands for."""
+        return self.path.replace(":path}", "}")
 
     def admits(self, scopes: frozenset[Scope]) -> bool:
         return not scopes.isdisjoint({self.scope, *self.also})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from relay.api.call import Endpoint, Services
 from relay.core.errors import RelayError
 from relay.storage import migrate
 
+_IN_PATH = re.compile(r"\{(\w+)")
 _SCHEMA = "#/components/schemas/{model}"
 
 
@@ -54,7 +56,7 @@ def openapi(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The API as an OpenAPI 3.1 document, made from the same table that serves it."""
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+        paths.setdefault(endpoint.pattern, {})[endpoint.method.lower()] = _operation(endpoint)
     bodies: list[tuple[type[BaseModel], JsonSchemaMode]] = [(e.body, "validation") for e in endpoints if e.body]
     _, schemas = models_json_schema(bodies, ref_template=_SCHEMA)
     return {
@@ -70,8 +72,10 @@ def openapi(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
-    parameters = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
-    parameters = parameters if "{id}" in endpoint.path else []
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _IN_PATH.findall(endpoint.path)
+    ]
     for name, meaning in endpoint.query.items():
         parameters.append({"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}})
     operation: dict[str, Any] = {

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID
 
@@ -92,6 +93,7 @@ def direction_of(event_type: str, kind: MessageKind, *, on_arrival: bool) -> Dir
     return Direction.IN if arrives and kind is MessageKind.RELAY else Direction.OUT
 
 
+@lru_cache(maxsize=8192)  # a text has several events, a session many
 def reference(key: bytes, thing: Thing, row_id: UUID) -> str:
     """What stands for an id in records: 32 hexadecimal digits. Ids tell the millisecond they were made in, which records hide."""
     digest = hmac.digest(key, f"relay audit reference 1|{thing}|".encode() + row_id.bytes, sha256)

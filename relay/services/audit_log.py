@@ -14,7 +14,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -32,7 +32,7 @@ from relay.vault.vault import Vault
 _BATCH = 250  # events entered at once: their records are written and hashed without a pause
 _STEP = 1000  # events looked through at once
 _OVERLAP = timedelta(seconds=10)  # a transaction that waits is ended after five
-_FIRST = UUID(int=0)
+_FIRST, _LONG_AGO = UUID(int=0), datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,13 @@ class AuditLog:
     configuration: Configuration
     vault: Vault
     host: str
+    _looked_to: dict[tuple[UUID, int], datetime] = field(default_factory=dict)
     _swept: dict[tuple[UUID, int], UUID] = field(default_factory=dict)
 
     async def seal(self, bucket: int) -> int:
         """Seal new events of the accounts whose log lies in a bucket, wherever they happened; says how many."""
         directory, done = await self.configuration.current(), 0
-        for account in _at_home(directory, bucket):
+        for account in directory.accounts_by_bucket.get(bucket, ()):
             for place in sorted(directory.buckets_of(account.id)):
                 done += await self._seal_new(account, place)
         return done
@@ -56,7 +57,7 @@ class AuditLog:
     async def sweep(self, bucket: int) -> int:
         """Look through one more step of all events of these accounts, for such as were missed; says how many were."""
         directory, done = await self.configuration.current(), 0
-        for account in _at_home(directory, bucket):
+        for account in directory.accounts_by_bucket.get(bucket, ()):
             for place in sorted(directory.buckets_of(account.id)):
                 done += await self._sweep(account, place)
         return done
@@ -77,16 +78,20 @@ class AuditLog:
     async def forget(self, bucket: int) -> int:
         """Forget a small batch of what entries stood for, of the accounts whose log lies in a bucket; says how many."""
         done = 0
-        for account in _at_home(await self.configuration.current(), bucket):
+        for account in (await self.configuration.current()).accounts_by_bucket.get(bucket, ()):
             done += await self.database.run(partial(_forget, account))
         return done
 
     async def _seal_new(self, account: Account, place: int) -> int:
         """From a little before where the last look ended to the end, or until a batch is sealed."""
+        whose = account.id, place
         async with self.database.single() as tx:
-            began, now = await sealing.looked_to(tx, place, account.id), tx.now
+            now = tx.now
+        if whose not in self._looked_to:
+            began = await self.database.run(lambda tx: sealing.looked_to(tx, place, account.id), single=True)
+            self._looked_to[whose] = began or _LONG_AGO
         # Where a clock was set back, ids are lower than those of the last look.
-        behind = _FIRST if began is None else first_id_at(place, min(began, now) - _OVERLAP)
+        behind = first_id_at(place, max(_LONG_AGO, min(self._looked_to[whose], now) - _OVERLAP))
         done = 0
         while done < _BATCH:
             look = await self._look(account, place, behind)
@@ -95,7 +100,7 @@ class AuditLog:
             if look.seen < _STEP:
                 break
         if done:
-            until = min(made_at(behind), now)
+            until = self._looked_to[whose] = min(made_at(behind), now)
             await self.database.run(lambda tx: sealing.go_on_from(tx, place, account.id, until), single=True)
         return done
 
@@ -156,11 +161,6 @@ class AuditLog:
         await audit_log.note_keys(tx, bucket, account.id, growth.size, signers)
         if not await audit_log.grow(tx, bucket, account.id, old=tree.size, new=growth.size, checkpoint=head.written()):
             raise RuntimeError("a tree has grown while its row was held")
-
-
-def _at_home(directory: Directory, bucket: int) -> list[Account]:
-    """The accounts whose log lies in a bucket."""
-    return [account for account in directory.accounts.values() if account.bucket == bucket]
 
 
 def _with_number(fact: Fact, directory: Directory) -> Fact:

@@ -115,6 +115,14 @@ class Directory:
         return here.union(*self.former_pools.values())
 
     @cached_property
+    def accounts_by_bucket(self) -> Mapping[int, tuple[Account, ...]]:
+        """The accounts whose own rows lie in each bucket."""
+        grouped: dict[int, list[Account]] = {}
+        for account in self.accounts.values():
+            grouped.setdefault(account.bucket, []).append(account)
+        return {bucket: tuple(accounts) for bucket, accounts in grouped.items()}
+
+    @cached_property
     def numbers_by_pool(self) -> Mapping[UUID, tuple[Number, ...]]:
         grouped: dict[UUID, list[Number]] = {pool_id: [] for pool_id in self.pools}
         for number in self.numbers.values():

@@ -81,3 +81,11 @@ create table sealing (
     looked_to timestamptz not null,
     primary key (bucket, account_id)
 );
+
+-- When each API key last had a read of the log noted: one event an hour, not one a page.
+create table audit_reader (
+    bucket smallint not null,
+    key_id uuid not null,
+    noted_at timestamptz not null,
+    primary key (bucket, key_id)
+);

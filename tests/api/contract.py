@@ -28,12 +28,15 @@ class Row:
     thing: str = ""
     body: Callable[[World], dict[str, object]] | None = None
     also: tuple[Scope, ...] = ()
+    tail: str = ""  #: what {path} in the path stands for
+    asked: str = ""  #: a parameter that has to be given: its name is that of a thing of the world
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
     def at(self, world: World) -> str:
-        return self.path.replace("{id}", world[self.thing]) if self.thing else self.path
+        path = self.path.replace("{id}", world[self.thing]) if self.thing else self.path
+        return path.replace("{path}", self.tail) + (f"?{self.asked}={world[self.asked]}" if self.asked else "")
 
     def said(self, world: World) -> dict[str, object] | None:
         return self.body(world) if self.body else None
@@ -59,7 +62,7 @@ def _hold(world: World) -> dict[str, object]:
     return {"kind": "hold", "session": world["session"], "operator_reason": "legal_claim"}
 
 
-_S, _N, _A, _P = Scope.SESSIONS, Scope.NUMBERS, Scope.ADMIN, Scope.PRIVACY
+_S, _N, _A, _P, _L = Scope.SESSIONS, Scope.NUMBERS, Scope.ADMIN, Scope.PRIVACY, Scope.AUDIT
 
 #: In an order in which each can succeed in one world after the others: what ends something comes last.
 CONTRACT: tuple[Row, ...] = (
@@ -99,6 +102,11 @@ CONTRACT: tuple[Row, ...] = (
     Row("DELETE", "/v1/sessions/{id}", _S, "held session"),
     Row("GET", "/v1/privacy/retention", _P, also=(Scope.AUDIT,)),
     Row("GET", "/v1/privacy/processing-record", _P),
+    Row("GET", "/v1/audit/checkpoint", _L),
+    Row("GET", "/v1/audit/tile/{path}", _L, tail="entries/000.p/1"),
+    Row("GET", "/v1/audit/proof", _L, asked="entry"),
+    Row("GET", "/v1/audit/entries", _L),
+    Row("GET", "/v1/audit/keys", _L),
 )
 
 #: The kind of id that each thing has.
@@ -125,9 +133,12 @@ async def furnished(api: Api) -> World:
     request = await api.made(
         "/v1/privacy/requests", {"kind": "access", "phone": EVE, "operator_reason": "own_initiative"}
     )
+    await api.rig.relay.audit_log.seal(api.rig.account.bucket)
+    entries = (await api.ask("GET", "/v1/audit/entries?limit=1")).json()["data"]
     spare = {"number": "+12025550108", "connection": api.connection, "reserved": True}
     return {
         "session": session["id"],
+        "entry": entries[0]["id"],
         "held session": held["id"],
         "request": request["id"],
         "participant": session["participants"][0]["id"],

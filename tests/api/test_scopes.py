@@ -52,7 +52,7 @@ async def test_nothing_is_done_when_the_scope_is_missing(api: Api) -> None:
         ]
 
     before = await rows()
-    for row in CONTRACT:
+    for row in (row for row in CONTRACT if row.scope is not Scope.AUDIT):
         await api.ask(row.method, row.at(world), row.said(world), key=key, idempotency_key="once")
 
     assert await rows() == before

@@ -52,6 +52,7 @@ async def test_an_erased_session_is_answered_with_what_stays(api: Api) -> None:
         "suppression": False,
         "event": False,
         "inbox_key": False,
+        "audit_tree": False,
     }
     assert document["stays"] == again.json()["stays"]
     assert document["backups_unreadable_from"].endswith("Z")

@@ -83,7 +83,12 @@ async def test_what_stays_is_said_with_its_end_when_a_session_is_erased(rig: Rig
 
     assert stays.pop(DataClass.PARTY_INDEX) == await rig.value("select max(held_until) from binding")
     assert stays.pop(DataClass.SESSION) == closed_at + timedelta(days=90)
-    assert stays == {DataClass.SUPPRESSION: None, DataClass.EVENT: None, DataClass.INBOX_KEY: None}
+    assert stays == {
+        DataClass.SUPPRESSION: None,
+        DataClass.EVENT: None,
+        DataClass.INBOX_KEY: None,
+        DataClass.AUDIT_TREE: None,
+    }
     assert erased.unreadable_from is not None
     assert erased.unreadable_from > closed_at
 

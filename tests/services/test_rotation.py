@@ -328,3 +328,23 @@ async def test_the_status_names_every_key_and_what_it_does(rig: Rig) -> None:
     states = {(s.name, s.state) for s in await rig.relay.rotation.status()}
 
     assert {(TRANSIT_1, "destroyed"), (TRANSIT_2, "seals"), (KeyName(Purpose.TRANSIT, 3), "waiting")} <= states
+
+
+async def test_a_new_key_signs_heads_beside_the_old_one_which_no_pruning_takes(rig: Rig) -> None:
+    """Whoever trusts the old key learns the new one from heads that both have signed."""
+    rotation, log_keys = rig.relay.rotation, rig.relay.vault.log_keys
+
+    def signing() -> list[int]:
+        return [key.id for key in log_keys.of("relay.example/log/acc_1")]
+
+    new = await rotation.rotate([Purpose.LOG])
+    await rotation.learn()
+    at_once = signing()
+    rig.later(hours=1)
+    await rotation.learn()
+    in_an_hour = signing()
+    rig.later(days=400)
+    await rotation.prune()
+
+    assert new == [KeyName(Purpose.LOG, 2)]
+    assert (at_once, in_an_hour, signing()) == ([1], [2, 1], [2, 1])

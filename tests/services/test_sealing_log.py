@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
 
 from relay.core.entries import Thing, decoded, reference
+from relay.core.ids import bucket_of
 from relay.core.keys import Purpose
+from relay.services.audit_log import _mark, _read
+from relay.storage import retention
 from relay.storage.database import Database, Transaction
 from relay.wiring import build
 from tests.services.logs import Log, check_growth, the_log
@@ -230,7 +234,7 @@ async def dies_at(rig: Rig, hold: str, work: Awaitable[object]) -> None:
 async def told_of(rig: Rig, talk: Talk) -> list[str]:
     """The events that the log still tells of a session."""
     key = await rig.value("select reference_key from audit_tree")
-    ref = reference(key, Thing.SESSION, talk.id)  # type: ignore[arg-type]  # a column
+    ref = reference(key, Thing.SESSION, talk.id)
     log = await the_log(rig)
     told = [decoded(record) for _, record in log.records.values()]
     return [str(record["event"]) for record in told if record.get("session") == ref]
@@ -274,6 +278,23 @@ async def test_nothing_is_told_of_a_session_that_is_erased_while_it_is_sealed(ri
     await seal(rig)
     await check_sealed_once(rig)
 
+    assert await told_of(rig, talk) == ["session.erased"]
+
+
+async def test_nothing_is_told_of_a_session_that_is_erased_between_reading_and_entering(rig: Rig) -> None:
+    """The sealer's steps one by one: entering and the erasure both hold the tree, so nothing from outside gets between them."""
+    talk, log = await start_talk(rig), rig.relay.audit_log
+    await both_ways(talk)
+    ids = [event for event in await happened(rig) if bucket_of(event) == talk.bucket]
+    read = await rig.relay.database.run(partial(_read, talk.bucket, ids))
+    await rig.relay.erasure.erase(rig.account, talk.id)
+    await rig.relay.database.run(partial(log._enter, rig.account, read))
+    await rig.relay.database.run(partial(_mark, talk.bucket, read))
+    before = await told_of(rig, talk)
+    await seal(rig)
+    await check_sealed_once(rig)
+
+    assert "message.received" in before
     assert await told_of(rig, talk) == ["session.erased"]
 
 
@@ -327,6 +348,15 @@ async def test_records_are_forgotten_after_13_months_and_their_leaves_are_not(ri
     assert kept == after.head.size
     assert sorted(after.records) == list(range(before.head.size, after.head.size))
     check_growth(before, after)
+
+
+async def test_an_event_without_its_mark_is_not_forgotten_whoever_asks(rig: Rig) -> None:
+    pool = await rig.pool("default", [])
+    ids = [await something(rig, pool.bucket) for _ in range(2)]
+    await rig.relay.audit_log.seal_these(pool.bucket, ids[:1])
+
+    assert await rig.relay.database.run(lambda tx: retention.forget_events(tx, pool.bucket, ids)) == 1
+    assert ids[1] in await happened(rig)
 
 
 async def test_no_event_is_forgotten_before_it_is_sealed(rig: Rig) -> None:

@@ -13,6 +13,7 @@ import pytest
 from relay.core.errors import StorageUnavailable
 from relay.storage.configuration import Configuration
 from relay.storage.database import Database
+from relay.wiring import working
 from relay.worker.leases import Lease, Leases
 from relay.worker.upkeep import Step, Timely, Upkeep
 from tests.services.people import numbers
@@ -173,3 +174,14 @@ async def test_nothing_more_is_tried_when_the_database_is_away() -> None:
     with pytest.raises(StorageUnavailable):
         await timely(["one", "two"], one=one, two=two)(LEASE)
     assert two.calls == []
+
+
+async def test_what_happens_is_sealed_by_whoever_works(rig: Rig) -> None:
+    """With the list of steps as it is put together: nobody has to ask for a log."""
+    await rig.pool("one", numbers(1))
+
+    async def all_sealed() -> bool:
+        return bool(await rig.value("select coalesce(max(size), 0) = (select count(*) from event) from audit_tree"))
+
+    async with working(rig.relay):
+        await until(all_sealed, within=20)

@@ -1,0 +1,143 @@
+"""``/v1/audit``: the account's log, for whoever shall check it without trusting us.
+
+``checkpoint`` and ``tile`` are laid out as https://c2sp.org/tlog-tiles has it, with this address as the log's prefix; a proof is
+a text of https://c2sp.org/tlog-proof. Entries come with the salt that their leaf was made with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from relay.api.call import Call, Endpoint, RawReply, Reply, limit_of
+from relay.api.cursors import Cursors
+from relay.core import ids, tiles
+from relay.core.errors import InvalidInput, NotFound, Problem
+from relay.core.ids import IdKind
+from relay.core.model import Scope
+from relay.core.notes import in_base64
+from relay.core.times import written
+from relay.storage.audit_reading import Entry, SigningKey, Wanted
+
+_TEXT, _BYTES = "text/plain; charset=utf-8", "application/octet-stream"
+_REFERENCE = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_WORD = re.compile(r"[a-z]+[a-z_.]{0,59}", re.ASCII)
+_LIST = "audit entries"
+
+_FILTERS: Mapping[str, str] = {
+    "session": "of one session: its id, or the reference that entries have",
+    "type": "one type of event, such as message.delivered",
+    "reason": "one reason, such as opted_out",
+    "since": "from this time on, RFC 3339",
+    "until": "before this time, RFC 3339",
+    "limit": "1 to 200, default 50",
+    "cursor": "next_cursor of the page before",
+}
+
+
+async def read_checkpoint(call: Call) -> RawReply:
+    await _note(call)
+    return RawReply((await call.services.audit_reading.checkpoint(call.account)).encode(), _TEXT)
+
+
+async def read_tile(call: Call) -> RawReply:
+    tile = tiles.parse(call.path["path"])
+    await _note(call)
+    return RawReply(await call.services.audit_reading.tile(call.account, tile), _BYTES)
+
+
+async def read_proof(call: Call) -> RawReply:
+    ref = call.query.get("entry", "")
+    if not _REFERENCE.fullmatch(ref):
+        raise InvalidInput(Problem("entry", "invalid", "must be the id of an entry"))
+    await _note(call)
+    return RawReply((await call.services.audit_reading.proof(call.account, ref)).encode(), _TEXT)
+
+
+async def list_entries(call: Call) -> Reply:
+    limit, session, reader = limit_of(call), call.query.get("session"), call.services.audit_reading
+    cursors = Cursors(call.services.vault.tokens.cursor_secret)
+    after = cursors.read(_LIST, call.account.id, call.query.get("cursor"))
+    is_reference = session is not None and bool(_REFERENCE.fullmatch(session))
+    wanted = Wanted(
+        session_ref=session if is_reference else None,
+        type=_word(call, "type"),
+        reason=_word(call, "reason"),
+        since=_time(call, "since"),
+        until=_time(call, "until"),
+        before=after.int if after else None,
+    )
+    session_id = None if session is None or is_reference else _session(session)
+    await _note(call)
+    found = await reader.entries(call.account, wanted, session_id=session_id, limit=limit + 1)
+    more = cursors.write(_LIST, call.account.id, UUID(int=found[limit - 1].n)) if len(found) > limit else None
+    return Reply({"data": [entry_json(entry) for entry in found[:limit]], "next_cursor": more})
+
+
+async def list_keys(call: Call) -> Reply:
+    await _note(call)
+    keys = await call.services.audit_reading.keys(call.account)
+    return Reply({"data": [key_json(key) for key in keys], "next_cursor": None})
+
+
+async def _note(call: Call) -> None:
+    await call.services.audit_reading.note(call.account, call.caller.key_id)
+
+
+def _session(given: str) -> UUID:
+    try:
+        return ids.parse(IdKind.SESSION, given)
+    except NotFound:
+        raise InvalidInput(Problem("session", "invalid", "must be a session's id or its reference")) from None
+
+
+def _word(call: Call, name: str) -> str | None:
+    given = call.query.get(name)
+    if given is not None and not _WORD.fullmatch(given):
+        raise InvalidInput(Problem(name, "invalid", "must be a word that entries have"))
+    return given
+
+
+def _time(call: Call, name: str) -> datetime | None:
+    given = call.query.get(name)
+    if given is None:
+        return None
+    try:
+        found = datetime.fromisoformat(given)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInput(Problem(name, "invalid", "must be a time like 2026-11-20T15:52:00Z"))
+
+
+def entry_json(e: Entry) -> dict[str, Any]:
+    """An entry. ``record`` is the very text that was hashed; None, like ``salt``, when it is erased."""
+    return {
+        "index": e.n,
+        "id": e.entry_ref,
+        "record": e.record.decode() if e.record else None,
+        "salt": in_base64(e.salt) if e.salt else None,
+    }
+
+
+def key_json(k: SigningKey) -> dict[str, Any]:
+    """A key that has signed heads, from ``first_size`` entries on."""
+    return {"number": k.key_id, "key": k.verifier, "first_size": k.first_size, "first_at": written(k.first_at)}
+
+
+_A = Scope.AUDIT
+
+ENDPOINTS = (
+    Endpoint("GET", "/v1/audit/checkpoint", _A, read_checkpoint, "The log's signed head (C2SP checkpoint)"),
+    Endpoint("GET", "/v1/audit/tile/{path:path}", _A, read_tile, "A tile of the log (C2SP tlog-tiles)"),
+    Endpoint(
+        "GET", "/v1/audit/proof", _A, read_proof, "That an entry is in the log (C2SP tlog-proof)",
+        query={"entry": "the entry's id"},
+    ),
+    Endpoint("GET", "/v1/audit/entries", _A, list_entries, "Entries of the log", query=_FILTERS),
+    Endpoint("GET", "/v1/audit/keys", _A, list_keys, "Which keys have signed the log's heads, and since when"),
+)  # fmt: skip
