@@ -346,7 +346,7 @@ def test_a_pack_is_not_written_when_it_would_not_verify(tmp_path: Path) -> None:
     wrong: dict[str, tuple[MadeLog, list[PackedEntry]]] = {
         "leaves": (other, list(map(entry_at, range(20)))),
         "gap": (log, [entry_at(0), entry_at(2)]),
-        "altered": (log, [back_dated(entry_at(0))]),
+        "altered": (log, [back_dated(entry_at(0)), *map(entry_at, range(1, 20))]),
         "few": (log, list(map(entry_at, range(19)))),
         "many": (log, list(map(entry_at, range(21)))),
     }
@@ -355,6 +355,14 @@ def test_a_pack_is_not_written_when_it_would_not_verify(tmp_path: Path) -> None:
             write_pack(tmp_path / name, made, entries=entries)
 
     assert not [path for name in wrong for path in (tmp_path / name).glob(pack.SUMS)]
+
+
+def test_a_pack_is_not_written_when_leaves_that_it_has_no_entry_for_are_wrong(tmp_path: Path) -> None:
+    log = made_of(20)
+    log.leaves[40] ^= 1
+
+    with pytest.raises(EvidenceRefused, match="not those of the checkpoint"):
+        write_pack(tmp_path / "pack", log, first=10)
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(folder: Path) -> None:

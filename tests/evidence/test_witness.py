@@ -119,7 +119,7 @@ def test_a_proof_of_a_fork_is_refused_when_it_proves_none(files: WitnessFiles) -
         type(fork)(fork.kept, honest.head(), fork.root, fork.path),
         type(fork)(fork.kept, fork.offered, bytes(32), fork.path),
         type(fork)(fork.kept, fork.offered, fork.root, fork.path[:-1]),
-        type(fork)(fork.kept, MadeLog([], (LogKey("forger"),)).head(), fork.root, fork.path),
+        type(fork)(fork.kept, another(20, 3).head(keys=(LogKey("forger"),)), fork.root, fork.path),
         type(fork)(Note(fork.kept.text.replace("10", "11"), fork.kept.signatures), fork.offered, fork.root, fork.path),
     ]
 
