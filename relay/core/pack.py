@@ -191,13 +191,12 @@ def written_keys(uses: Iterable[KeyUse]) -> bytes:
 
 
 def parse_keys(written: bytes) -> list[KeyUse]:
-    """Read a key history. Raises EvidenceRefused, also when it is not in the order of time and size, or lists a key twice."""
+    """Read a key history. Raises EvidenceRefused, also when it is not in the order of sizes, or lists a key twice."""
     try:
         uses = [_parse_key_use(line) for line in written.decode().splitlines()]
     except ValueError:
         raise EvidenceRefused("the key history is not text", code="pack_refused") from None
-    order = [(use.since, use.first_size) for use in uses]
-    rising = all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(order))
+    rising = all(older.first_size <= newer.first_size for older, newer in pairwise(uses))
     if written_keys(uses) != written or not rising or len({use.key for use in uses}) != len(uses):
         raise EvidenceRefused("the key history is one line a key, oldest first", code="pack_refused")
     return uses

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from relay.core import pack
 from relay.core.errors import EvidenceRefused
 from relay.evidence.files import Folder, chunks
 from relay.evidence.verifying import verify_pack
+from relay.evidence.writing import zip_pack
 from tests.evidence.logs import WANTED, MadeLog, entry_at, erased, made_of, write_pack
 
 ALL = (*pack.LISTED, pack.SUMS)
@@ -157,3 +159,23 @@ def test_a_file_that_is_swapped_for_another_of_the_pack_is_found(packs: tuple[Pa
         missed += [] if is_found(folder) else [(one, other)]
 
     assert missed == []
+
+
+@pytest.mark.timeout(300)
+def test_a_zip_with_a_bit_flipped_never_passes_for_another_and_never_breaks_the_reader(
+    packs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A zip has bits that say nothing, such as times; whichever is flipped, what is verified is what was packed."""
+    whole, path, chance = tmp_path / "whole.zip", tmp_path / "pack.zip", random.Random(7)
+    zip_pack(packs[0], whole)
+    before = whole.read_bytes()
+    passed = 0
+    for round_ in range(500):
+        cut = before[: chance.randrange(len(before))] if round_ % 10 == 0 else before
+        path.write_bytes(flipped(chance, cut or b"x", b""))
+        if not is_found(path):
+            passed += 1
+            with zipfile.ZipFile(path) as archive:
+                assert all(archive.read(name) == (packs[0] / name).read_bytes() for name in ALL)
+
+    assert passed < 50

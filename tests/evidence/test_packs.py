@@ -253,7 +253,7 @@ def test_either_key_is_enough_when_both_sign(tmp_path: Path, trusted: LogKey) ->
         (uses(OLD), "checkpoint:5: signed with a key that keys.txt does not list"),
         (uses(NEW), "checkpoint:6: signed with a key that keys.txt does not list"),
         (uses(OLD, NEW, LogKey("x", "relay.example/log/y")), "keys.txt:3: it is no key of this log"),
-        (uses(NEW, OLD)[::-1], "keys.txt: the key history is one line a key, oldest first"),
+        (uses(NEW, OLD, step=20)[::-1], "keys.txt: the key history is one line a key, oldest first"),
         (uses(OLD, OLD, NEW), "keys.txt: the key history is one line a key, oldest first"),
     ],
     ids=["before it began", "new one unlisted", "trusted one unlisted", "of another log", "not in order", "twice"],
@@ -289,6 +289,16 @@ def test_a_table_is_refused_when_it_tells_otherwise(folder: Path) -> None:
 
     assert failures(verify_pack(folder, WANTED)) == [
         "FAIL  table: entries.csv:2: it does not tell what entries.jsonl tells"
+    ]
+
+
+@pytest.mark.parametrize("lines", [0, 1, 12, 30])
+def test_a_table_is_left_where_it_ends_too_early(folder: Path, lines: int) -> None:
+    rows = (folder / pack.TABLE).read_bytes().splitlines(keepends=True)
+    rewrite(folder, pack.TABLE, b"".join(rows[:lines]))
+
+    assert failures(verify_pack(folder, WANTED)) == [
+        f"FAIL  table: entries.csv:{lines + 1}: a line is missing, or not one of a table; what follows was not looked at"
     ]
 
 

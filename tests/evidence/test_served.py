@@ -91,6 +91,12 @@ def test_an_answer_is_refused_when_it_has_not_the_right_shape(path: str, change:
     assert failures(verified(altered(made_of(600), path, change)))
 
 
+def test_a_bundle_is_refused_when_a_leaf_has_another_length() -> None:
+    report = verified(altered(made_of(6), "tile/entries/000.p/6", lambda tile: b"\x00\x21" + tile[2:]))
+
+    assert "FAIL  tree: tile entries/000.p/6 is no bundle of leaves" in failures(report)
+
+
 def test_a_head_is_refused_when_it_is_not_text() -> None:
     assert failures(verified(altered(made_of(6), "checkpoint", lambda _: b"\xff\xfe"))) == [
         "FAIL  signature: what is served as the checkpoint is not text"
