@@ -21,6 +21,12 @@ attempts = Counter(
 )
 refusals = Counter("relay_refused_texts", "Texts refused at the door or by a provider", ["reason"], registry=REGISTRY)
 receipts = Counter("relay_receipts", "Receipts by word", ["word"], registry=REGISTRY)
+redactions = Counter(
+    "relay_redactions",
+    "Texts that carriers were told to delete, by what became of them",
+    ["outcome"],
+    registry=REGISTRY,
+)
 sessions = Counter("relay_sessions", "Sessions opened and closed", ["what"], registry=REGISTRY)
 requests = Counter("relay_api_requests", "API requests by route and status", ["route", "status"], registry=REGISTRY)
 ack_seconds = Histogram(

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     ask_after: tuple[float, ...] = Field((5.0, 30.0, 90.0), description="When to ask after an ambiguous send, as JSON")
     give_up_after: float = Field(120.0, gt=0, description="When an ambiguous send is parked")
     abandoned_after: float = Field(60.0, gt=0, description="When a send without an outcome counts as ambiguous")
+    redact_after: float = Field(
+        60.0, gt=0, description="When a carrier is told to delete a text, after its last word on it"
+    )
+    redact_at_latest: float = Field(86400.0, gt=0, description="When it is told where that word never comes")
     request_lease: float = Field(30.0, ge=1, description="When a POST whose process died may be done again")
     api_rate: float = Field(200.0, gt=0, description="API requests per second, for each key and process")
     drain_within: float = Field(20.0, gt=0, description="Longest wait for sends under way when stopping")

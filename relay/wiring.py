@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,10 +18,12 @@ from uuid import UUID
 from relay import logs
 from relay.core.delivery import AmbiguityTimes
 from relay.core.errors import KeyringRefused, StorageUnavailable
+from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
 from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
+from relay.services.affected import Affected
 from relay.services.ambiguity import Ambiguity
 from relay.services.audit_log import AuditLog
 from relay.services.audit_reading import AuditReading
@@ -38,6 +40,7 @@ from relay.services.numbers import Numbers
 from relay.services.optouts import OptOuts
 from relay.services.pools import Pools
 from relay.services.receipts import Receipts
+from relay.services.redaction import AT_ONCE, Redaction
 from relay.services.restoring import Restoring
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
@@ -52,6 +55,7 @@ from relay.storage import keyring as published
 from relay.storage.configuration import Configuration
 from relay.storage.database import Database
 from relay.vault import keyring_file
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.journal_file import JournalFile
 from relay.vault.keyring import Keyring
 from relay.vault.keyring_file import KeyringFile
@@ -76,6 +80,7 @@ class Relay:
     adapters: dict[str, Adapter]
     transport: Transport
     accounts: Accounts
+    affected: Affected
     audit_log: AuditLog
     connections: Connections
     idempotency: Idempotency
@@ -89,6 +94,7 @@ class Relay:
     inbound: Inbound
     optouts: OptOuts
     receipts: Receipts
+    redaction: Redaction
     sending: Sending
     ambiguity: Ambiguity
     erasure: Erasure
@@ -129,7 +135,7 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
         await migrate.check(db)
         vault = open_vault(await open_keyring(db, settings.keyring_path, may_make=settings.keyring is None))
         times = {"deadline": settings.send_deadline, "connect_timeout": settings.connect_timeout}
-        async with open_transport(connections=settings.sockets, **times) as transport:
+        async with open_transport(connections=settings.sockets + AT_ONCE, **times) as transport:
             relay = build(settings, db, vault, transport)
             if not restoring:
                 await relay.restoring.check()
@@ -150,13 +156,10 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
     async def queued(bucket: int) -> None:
         await wakeup.hint(bucket, db)
 
-    optouts = OptOuts(db, config, vault, adapters, queued)
+    copies = _carrier_copies(settings, vault, adapters)
+    optouts = OptOuts(db, config, vault, adapters, queued, copies)
     audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
     erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
-
-    async def erase_again(account_id: UUID, session_id: UUID) -> None:
-        await erasure.erase_one((await config.refreshed()).accounts[account_id], session_id)
-
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
         settings=settings,
@@ -166,6 +169,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         adapters=adapters,
         transport=transport,
         accounts=Accounts(db, config),
+        affected=Affected(db, config),
         audit_log=audit_log,
         connections=Connections(db, config, vault, adapters, transport, base_urls),
         idempotency=Idempotency(db, vault, timedelta(seconds=settings.request_lease)),
@@ -176,19 +180,32 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
-        inbound=Inbound(db, config, vault, optouts.take, queued),
+        inbound=Inbound(db, config, vault, optouts.take, queued, copies),
         optouts=optouts,
-        receipts=Receipts(db),
-        sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread),
-        ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls),
+        receipts=Receipts(db, copies),
+        redaction=Redaction(db, config, vault, adapters, transport, base_urls),
+        sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread, copies),
+        ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls, copies),
         erasure=erasure,
         expiry=Expiry(db),
         retention=Retention(db, config, adapters, audit_log.seal_these),
         depths=Depths(db),
         rotation=Rotation(db, config, vault, KeyringFile(settings.keyring_path)),
-        restoring=Restoring(db, JournalFile(settings.keyring_path.with_suffix(".journal")), erase_again),
+        restoring=_restoring(settings, db, config, erasure),
         wakeup=wakeup,
     )
+
+
+def _carrier_copies(settings: Settings, vault: Vault, adapters: Mapping[str, Adapter]) -> CarrierCopies:
+    times = RedactionTimes(timedelta(seconds=settings.redact_after), timedelta(seconds=settings.redact_at_latest))
+    return CarrierCopies(vault.envelopes, lambda name: adapters[name].capabilities.deletes_messages, times)
+
+
+def _restoring(settings: Settings, db: Database, config: Configuration, erasure: Erasure) -> Restoring:
+    async def erase_again(account_id: UUID, session_id: UUID) -> None:
+        await erasure.erase_one((await config.refreshed()).accounts[account_id], session_id)
+
+    return Restoring(db, JournalFile(settings.keyring_path.with_suffix(".journal")), erase_again)
 
 
 async def open_keyring(db: Database, path: Path, *, may_make: bool) -> Keyring:
@@ -198,6 +215,7 @@ async def open_keyring(db: Database, path: Path, *, may_make: bool) -> Keyring:
     """
     async with db.transaction() as tx:
         known = await published.answers(tx)
+    keyring_file.complete(path)
     ring = keyring_file.load_or_make(path) if may_make and not known else keyring_file.load(path)
     answers = ring.answers()
     if not known:
@@ -273,6 +291,7 @@ def _steps(relay: Relay) -> list[Step]:
     return [
         Step("timely", often, _timely(relay)),
         Step("look_for_ambiguous", often, lambda lease: relay.ambiguity.look(lease.bucket)),  # waits for providers
+        Step("redact", sometimes, lambda lease: relay.redaction.redact(lease.bucket)),  # waits for providers
         Step("prepare_pools", sometimes, lambda lease: relay.pools.prepare_left(lease.bucket)),
         Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),

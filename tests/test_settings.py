@@ -81,3 +81,36 @@ def test_what_is_given_wins_over_the_environment_when_both_are_there(monkeypatch
 
 def test_addresses_lose_their_last_slash_when_they_are_read() -> None:
     assert read_settings(public_url="https://relay.example/x/").public_url == "https://relay.example/x"
+
+
+def test_the_defaults_are_the_ones_that_were_decided() -> None:
+    """Written down a second time on purpose: a change of a default is a decision, and is seen as one."""
+    assert {name: field.default for name, field in Settings.model_fields.items()} == {
+        "database_url": "",
+        "data_dir": Path("relay-data"),
+        "keyring": None,
+        "rotate_keys": True,
+        "pg_bin": None,
+        "public_url": "http://127.0.0.1:8000",
+        "host": "127.0.0.1",
+        "port": 8000,
+        "log_level": "info",
+        "database_connections": 16,
+        "statement_cache": 512,
+        "sockets": 64,
+        "send_deadline": 10.0,
+        "connect_timeout": 5.0,
+        "lease": 6.0,
+        "busy_poll": 0.5,
+        "idle_poll": 5.0,
+        "upkeep_period": 1.0,
+        "ask_after": (5.0, 30.0, 90.0),
+        "give_up_after": 120.0,
+        "abandoned_after": 60.0,
+        "redact_after": 60.0,
+        "redact_at_latest": 86400.0,
+        "request_lease": 30.0,
+        "api_rate": 200.0,
+        "drain_within": 20.0,
+        "carrier_url": "",
+    }

@@ -12,6 +12,7 @@ from relay.core.errors import InvalidInput, Problem
 from relay.core.ids import Seed
 from relay.core.model import Scope
 from relay.services.accounts import Accounts
+from relay.services.affected import Affected
 from relay.services.audit_reading import AuditReading
 from relay.services.connections import Connections
 from relay.services.erasure import Erasure
@@ -50,6 +51,8 @@ class Services(Protocol):
     def vault(self) -> Vault: ...
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def affected(self) -> Affected: ...
     @property
     def audit_reading(self) -> AuditReading: ...
     @property

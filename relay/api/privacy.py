@@ -6,21 +6,25 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from relay.api.call import Call, Endpoint, Reply
+from relay.api.call import Call, Endpoint, Reply, limit_of
+from relay.api.cursors import Cursors
 from relay.api.downloads import DOWNLOADS, Links
 from relay.api.schemas import PrivacyRequestBody
 from relay.api.sessions import stays_json
 from relay.core import ids
+from relay.core.affected import NOT_COUNTED, columns_of, is_clear, read_leak
 from relay.core.data_class import Rule
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
-from relay.core.model import Scope
+from relay.core.model import HoldReason, Scope
 from relay.core.phone import Phone
-from relay.core.retention import RULES, HoldReason
+from relay.core.retention import RULES
 from relay.core.subject import STAYS, OperatorReason, RequestKind
 from relay.core.times import written
+from relay.services.affected import Answer, Concerned
 from relay.services.retention import Report
 from relay.services.subjects import Request, SubjectWanted
+from relay.storage.affected import Page
 from relay.storage.holdings import Holding
 from relay.storage.retention import Hold
 
@@ -108,6 +112,24 @@ async def read_processing_record(call: Call) -> Reply:
     return Reply({"controller": call.account.name, "activities": activities, "recipients": recipients})
 
 
+async def read_affected(call: Call) -> Reply:
+    """Whom a leak concerns, with a page of the sessions."""
+    asked = {name: call.query.get(name) for name in ("table", "class", "from", "until")}
+    leak = read_leak(
+        table=asked["table"],
+        data_class=asked["class"],
+        since=asked["from"],
+        until=asked["until"],
+        now=await call.services.database.now(),
+    )
+    limit, cursors = limit_of(call), Cursors(call.services.vault.tokens.cursor_secret)
+    before = cursors.read("affected", call.account.id, call.query.get("cursor"))
+    answer = await call.services.affected.by(call.account, leak, Page(before, limit + 1))
+    more = len(answer.session_ids) > limit
+    after = cursors.write("affected", call.account.id, answer.session_ids[limit - 1]) if more else None
+    return Reply(affected_json(answer, limit=limit) | {"next_cursor": after})
+
+
 def request_json(call: Call, r: Request) -> dict[str, Any]:
     """A request about a person: not about whom."""
     download = None
@@ -131,6 +153,38 @@ def hold_json(h: Hold) -> dict[str, Any]:
         "operator_reason": h.reason,
         "placed_at": written(h.placed_at),
         "placed_by": public(IdKind.KEY, h.placed_by),
+    }
+
+
+def affected_json(a: Answer, *, limit: int) -> dict[str, Any]:
+    """Whom a leak concerns: numbers, and ids of sessions; no phone, and nobody's hash."""
+    window = a.leak.window
+    return {
+        "at": written(a.at),
+        "from": written(window.since),
+        "until": written(window.until),
+        "data": [_concerned_json(one) for one in a.concerned],
+        "not_counted": NOT_COUNTED,
+        "sessions": a.sessions,
+        "session_ids": [public(IdKind.SESSION, session_id) for session_id in a.session_ids[:limit]],
+    }
+
+
+def _concerned_json(one: Concerned) -> dict[str, Any]:
+    rule, count = RULES[one.reading.data_class], one.count
+    return {
+        "table": one.reading.table,
+        "class": str(one.reading.data_class),
+        "data": rule.what,
+        "about": rule.people,
+        "columns": list(columns_of(one.reading)),
+        "protection": rule.sealed_by,
+        "readable_without_keyring": is_clear(one.reading.data_class),
+        "kept_until": rule.until,
+        "counted": one.reading.told.how,
+        "records": count.records if count else None,
+        "people": count.people if count else None,
+        "sessions": count.sessions if count else None,
     }
 
 
@@ -164,6 +218,14 @@ def _activity(rule: Rule) -> dict[str, Any]:
     }
 
 
+_LEAK = {
+    "table": "what was copied; the whole database when not given",
+    "class": "only this class of data",
+    "from": "since when it may have been copied, with a zone; ever when not given",
+    "until": "and until when; now when not given",
+    "limit": "1 to 200 session ids, default 50",
+    "cursor": "next_cursor of the page before",
+}
 _P, _AUDITOR = Scope.PRIVACY, frozenset({Scope.AUDIT})
 
 ENDPOINTS = (
@@ -174,4 +236,5 @@ ENDPOINTS = (
     Endpoint("DELETE", "/v1/privacy/holds/{id}", _P, lift_hold, "Lift the hold on a session (its id)"),
     Endpoint("GET", "/v1/privacy/retention", _P, read_retention, "What is held, and what is overdue", also=_AUDITOR),
     Endpoint("GET", "/v1/privacy/processing-record", _P, read_processing_record, "Record of processing (article 30)"),
+    Endpoint("GET", "/v1/privacy/affected", _P, read_affected, "Whom a leak concerns (article 33)", query=_LEAK),
 )

@@ -16,7 +16,16 @@ from relay import logs, metrics
 from relay.api.call import Services
 from relay.api.reading import read_body
 from relay.core import ids
-from relay.core.errors import CallerMistake, NotFound, RelayError, Tampered, TooLarge, TryLater, WebhookRefused
+from relay.core.errors import (
+    CallerMistake,
+    KeyMissing,
+    NotFound,
+    RelayError,
+    Tampered,
+    TooLarge,
+    TryLater,
+    WebhookRefused,
+)
 from relay.core.ids import IdKind
 from relay.providers.base import Webhook
 
@@ -50,6 +59,10 @@ class ProviderHooks:
         parts = request.scope["path"].removeprefix(_PREFIX).split("/")
         try:
             return await self._dispatch(request, parts)
+        except KeyMissing as error:  # the provider tries again, perhaps where the key is
+            metrics.alarms.labels("key_missing").inc()
+            logs.trouble("webhook_not_taken", error)
+            return 503, b"", "text/plain"
         except (WebhookRefused, Tampered, NotFound):
             metrics.webhooks.labels(parts[1] if len(parts) > 1 and parts[1] in _KINDS else "other").inc()
             return 403, b"", "text/plain"
@@ -80,9 +93,9 @@ class ProviderHooks:
         if parts[1] == "voice":
             body, kind = await self._services.connections.answer_call(connection_id, webhook)
             return 200, body, kind
-        receipt = await self._services.connections.verified_receipt(connection_id, webhook)
+        connection, receipt = await self._services.connections.verified_receipt(connection_id, webhook)
         if len(parts) == 3:
-            await self._services.receipts.take(self._services.vault.tokens.read(parts[2]), receipt)
+            await self._services.receipts.take(connection, self._services.vault.tokens.read(parts[2]), receipt)
         return _TAKEN
 
     async def _webhook(self, request: Request) -> Webhook:

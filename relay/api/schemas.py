@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
-from relay.core.model import GeoMatch
+from relay.core.model import GeoMatch, HoldReason
+from relay.core.subject import OperatorReason
 
 LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
 LONGEST_NAME = 64  # characters
@@ -55,15 +56,17 @@ CoolDown = Annotated[
 ]
 Rate = Annotated[float, Field(gt=0, le=10_000, description="segments per second")]
 #: Those for a hold and those for a person: which is for what, ``privacy`` says.
-OperatorReasonWord = Literal[
-    "accuracy_contested",
-    "processing_opposed",
-    "legal_claim",
-    "objection_pending",
-    "authority_request",
-    "identified_otherwise",
-    "legal_representative",
-    "own_initiative",
+OPERATOR_REASONS = tuple(dict.fromkeys(str(word) for word in (*HoldReason, *OperatorReason)))
+
+
+def _operator_reason(value: str) -> str:
+    if value not in OPERATOR_REASONS:
+        raise ValueError(f"must be one of: {', '.join(OPERATOR_REASONS)}")
+    return value
+
+
+OperatorReasonWord = Annotated[
+    str, Field(json_schema_extra={"enum": list(OPERATOR_REASONS)}), AfterValidator(_operator_reason)
 ]
 
 

@@ -11,20 +11,25 @@ from typing import Annotated
 
 import typer
 
-from relay.api.privacy import report_json
+from relay.api.privacy import affected_json, report_json
 from relay.api.sessions import stays_json
 from relay.cli.administration import AsJson, OfAccount, administer, new_seed
 from relay.cli.printing import print_json, print_listing
 from relay.cli.running import say, told
+from relay.core.affected import NOT_COUNTED, Leak, read_leak
 from relay.core.ids import IdKind, public
 from relay.core.phone import Phone
 from relay.core.subject import STAYS, OperatorReason, RequestKind
 from relay.core.times import written
 from relay.services.subjects import SubjectWanted
+from relay.storage.affected import Page
+from relay.storage.configuration import Account
 from relay.wiring import Relay
 
 app = typer.Typer(help="What is kept about people, and for how long.", no_args_is_help=True)
 
+_PAGE = 1000  # session ids
+_CONCERNED = ("table", "class", "records", "people", "sessions", "readable_without_keyring", "protection")
 _COLUMNS = ("class", "held", "oldest_at", "overdue", "kept_until")
 
 
@@ -85,6 +90,50 @@ def erase(account: OfAccount, reason: Why = _WHY) -> None:
         )
 
     administer(work)
+
+
+Copied = Annotated[str | None, typer.Option("--table", help="What was copied; the whole database when not given")]
+OfClass = Annotated[str | None, typer.Option("--class", help="Only this class of data")]
+Since = Annotated[str | None, typer.Option("--from", help="Since when, such as 2026-11-20T08:00:00Z; default: ever")]
+Until = Annotated[str | None, typer.Option("--until", help="Until when; default: now")]
+OnlySessions = Annotated[bool, typer.Option("--sessions", help="The ids of all sessions concerned, one a line")]
+
+
+@app.command("affected")
+def affected(
+    account: OfAccount,
+    table: Copied = None,
+    data_class: OfClass = None,
+    since: Since = None,
+    until: Until = None,
+    only_sessions: OnlySessions = False,
+    as_json: AsJson = False,
+) -> None:
+    """Whom it concerns when a table was copied within a window: how much of what, about how many people, which sessions."""
+
+    async def work(relay: Relay) -> None:
+        owner, now = await relay.accounts.by_name(account), await relay.database.now()
+        leak = read_leak(table=table, data_class=data_class, since=since, until=until, now=now)
+        if only_sessions:
+            await _print_sessions(relay, owner, leak)
+            return
+        answer = await relay.affected.by(owner, leak, Page(None, _PAGE))
+        document = affected_json(answer, limit=_PAGE)
+        if as_json:
+            print_json(document)
+            return
+        print_listing(document["data"], columns=_CONCERNED, as_json=False)
+        say(f"{answer.sessions} sessions in all; their ids: --sessions. {NOT_COUNTED}")
+
+    administer(work)
+
+
+async def _print_sessions(relay: Relay, owner: Account, leak: Leak) -> None:
+    page = Page(None, _PAGE)
+    while found := (await relay.affected.by(owner, leak, page)).session_ids:
+        for session_id in found:
+            typer.echo(public(IdKind.SESSION, session_id))
+        page = Page(found[-1], _PAGE)
 
 
 def _asked_phone() -> Phone:

@@ -55,6 +55,7 @@ class ArrivedText:
     keyword: Keyword | None
     from_own_number: bool
     imprint: Imprint
+    provider_id: str = field(repr=False)
     other_imprints: tuple[Imprint, ...] = ()  #: the same under the keyring's other keys
 
     @property

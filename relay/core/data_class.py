@@ -13,6 +13,7 @@ class DataClass(StrEnum):
 
     PHONE = "phone"
     TEXT = "text"
+    CARRIER_COPY = "carrier_copy"
     PARTY_INDEX = "party_index"
     PERSON = "person"
     SUPPRESSION = "suppression"

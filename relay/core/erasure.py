@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relay.core.data_class import DataClass
-from relay.core.retention import MESSAGES_FOR
+from relay.core.periods import MESSAGES_FOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,10 @@ _SHELL = "ids, times and the numbers used; without name, labels and metadata"
 #: What an erasure never takes, whoever it is for.
 ALWAYS = (
     Stays(DataClass.SUPPRESSION, "an opt-out is kept while the account exists: to forget it would be to break it"),
+    Stays(
+        DataClass.CARRIER_COPY,
+        "what carriers call the texts that they still hold, until they have deleted them: within a day, where they can",
+    ),
     Stays(DataClass.EVENT, "that something happened, without who and what: each goes 30 days after it happened"),
     Stays(
         DataClass.INBOX_KEY,

@@ -201,8 +201,11 @@ class Tampered(RelayError):
     code = "tampered"
 
 
-class KeyMissing(Tampered):
-    """The key that sealed this is not in the keyring of this process."""
+class KeyMissing(Tampered, TryLater):
+    """The key that sealed this is not in the keyring of this process; another may have it."""
+
+    code = "key_missing"
+    retry_after = 5
 
 
 class WebhookRefused(RelayError):

@@ -1,7 +1,8 @@
 """What keys are for, how long one seals, and when the next one has to be there. All times are given.
 
-Phones of participants are sealed under a key of the week, what waits to leave under a key of the day. Destroying such a key makes
-every backup unreadable that holds what it sealed; so none may seal for longer.
+Phones of participants are sealed under a key of the week, what waits to leave under a key of the day, and what carriers call
+the texts that they still hold under a key of the month. Destroying such a key makes every backup unreadable that holds what
+it sealed; so none may seal for longer.
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ class Purpose(StrEnum):
     FINGERPRINT = "fingerprint"  #: keyed hashes of requests, webhooks and provider ids
     EPOCH = "epoch"  #: seals participants' phones
     TRANSIT = "transit"  #: seals what still has to leave
+    REDACTION = "redaction"  #: seals what carriers call the texts that they still have to delete
     SETTINGS = "settings"  #: seals provider credentials
     TOKEN = "token"  # noqa: S105 - the purpose's name, not a secret. Signs callback tokens and cursors
     LOG = "log"  #: signs the heads of audit logs (Ed25519)
 
 
-SEALS_FOR: Mapping[Purpose, timedelta] = {Purpose.EPOCH: timedelta(weeks=1), Purpose.TRANSIT: timedelta(days=1)}
+SEALS_FOR: Mapping[Purpose, timedelta] = {
+    Purpose.EPOCH: timedelta(weeks=1),
+    Purpose.TRANSIT: timedelta(days=1),
+    Purpose.REDACTION: timedelta(days=30),
+}
 
 #: A key is published so long before it seals anything, so that every process and every copy of the keyring has it by then.
 PUBLISHED_AHEAD = timedelta(hours=1)
@@ -32,7 +38,7 @@ PUBLISHED_AHEAD = timedelta(hours=1)
 #: How long a key is kept after another has taken its place, at least. For those of the first line: it may still be in a
 #: transaction that is under way, and no transaction lasts so long. For the others: what lives for a day is not looked through.
 KEPT_FOR: Mapping[Purpose, timedelta] = {
-    **dict.fromkeys((Purpose.EPOCH, Purpose.TRANSIT), timedelta(minutes=10)),
+    **dict.fromkeys(SEALS_FOR, timedelta(minutes=10)),
     **dict.fromkeys((Purpose.INDEX, Purpose.FINGERPRINT), timedelta(hours=25)),
 }
 
@@ -139,7 +145,8 @@ def unreadable_from(published: Sequence[Published], now: datetime) -> datetime:
     """
     current, newest = {key.name: key for key in published}, sealing(published)
     found = now
-    for purpose, lasting in SEALS_FOR.items():
+    for purpose in (Purpose.EPOCH, Purpose.TRANSIT):
+        lasting = SEALS_FOR[purpose]
         key = current.get(KeyName(purpose, newest.get(purpose, 0)))
         begun = key.use_from if key else None
         ends = now if begun is None else max(now, begun + lasting)

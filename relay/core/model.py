@@ -127,3 +127,13 @@ class GeoMatch(StrEnum):
     AREA_CODE = "area-code"
     COUNTRY = "country"
     ANY = "any"
+
+
+class HoldReason(StrEnum):
+    """Why a session's record is kept beyond its period (GDPR article 18 and 17(3)). A word, because free text names people."""
+
+    ACCURACY_CONTESTED = "accuracy_contested"
+    PROCESSING_OPPOSED = "processing_opposed"
+    LEGAL_CLAIM = "legal_claim"
+    OBJECTION_PENDING = "objection_pending"
+    AUTHORITY_REQUEST = "authority_request"

@@ -13,44 +13,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from relay.core import keys, verification
+from relay.core import verification
 from relay.core.data_class import DataClass, Rule, columns
-from relay.core.model import State
+from relay.core.periods import (
+    ANSWERS_FOR,
+    AUDIT_ENTRIES_FOR,
+    CARRIER_COPIES_FOR,
+    EVENTS_FOR,
+    EXPORTS_FOR,
+    INBOX_KEYS_FOR,
+    MESSAGES_FOR,
+    PRIVACY_REQUESTS_FOR,
+    REQUESTS_FOR,
+    STARTS_FOR,
+    TURNS_FOR,
+)
 
 #: So long after its due time something still there is overdue: upkeep comes by more often than that.
 GRACE = timedelta(hours=1)
-MESSAGES_FOR = timedelta(days=90)
-EVENTS_FOR = timedelta(days=30)
-INBOX_KEYS_FOR = timedelta(days=90)
-ANSWERS_FOR = timedelta(hours=24)
-REQUESTS_FOR = timedelta(hours=24)
-TURNS_FOR = timedelta(hours=24)
-EXPORTS_FOR = keys.USED_FOR[keys.Purpose.TRANSIT]
-AUDIT_ENTRIES_FOR = timedelta(days=396)  # 13 months: a year can be audited when it is over
-PRIVACY_REQUESTS_FOR = timedelta(days=396)  # 13 months: what a supervisory authority may ask about
-#: A START is kept for so long, because an older STOP that is still on its way must lose against it.
-STARTS_FOR = timedelta(hours=24)
-#: States in which nothing of a message waits to leave any more.
-ENDED = (State.ACCEPTED, State.DELIVERED, State.UNDELIVERED, State.REFUSED, State.EXPIRED)
-
-
-class HoldReason(StrEnum):
-    """Why a session's record is kept beyond its period (GDPR article 18 and 17(3)). A word, because free text names people."""
-
-    ACCURACY_CONTESTED = "accuracy_contested"
-    PROCESSING_OPPOSED = "processing_opposed"
-    LEGAL_CLAIM = "legal_claim"
-    OBJECTION_PENDING = "objection_pending"
-    AUTHORITY_REQUEST = "authority_request"
 
 
 _PAIR = "the two people of a session"
 _NOBODY = "none"
 _STAFF = "the account's and the operator's staff"
 _HASH = "keyed hash (index key)"
-_CLEAR = "not sealed: names nobody by itself"
+CLEAR = "not sealed: names nobody by itself"
 
 RULES: Mapping[DataClass, Rule] = {
     DataClass.PHONE: Rule(
@@ -72,6 +60,17 @@ RULES: Mapping[DataClass, Rule] = {
         columns(
             outbox="bucket message_id account_id session_id to_participant leg_no party_index kind number_id segments"
             " sealed_phone sealed_text transit_id phase asked arrived_at due_at deadline_at"
+        ),
+    ),
+    DataClass.CARRIER_COPY: Rule(
+        "what carriers call the texts that they still have on record, with both phones",
+        "everybody who texted, or was texted",
+        "to have the carrier delete its record",
+        CARRIER_COPIES_FOR,
+        "the carrier has deleted it, which it is told a minute after its last word on the text, else after a day",
+        "redaction key",
+        columns(
+            redaction="bucket id account_id connection_id sealed_provider_id redaction_id since due_at tries",
         ),
     ),
     DataClass.PARTY_INDEX: Rule(
@@ -122,7 +121,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to answer for what became of a conversation",
         MESSAGES_FOR,
         "90 days after it closed, and its messages and bindings are gone",
-        _CLEAR,
+        CLEAR,
         columns(
             session="bucket id account_id pool_id status unique_name metadata created_at expires_at idle_timeout idle_at"
             " cool_down last_message_at last_leg_no closed_at close_reason journaled",
@@ -136,7 +135,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to show that a text was delivered or why not",
         MESSAGES_FOR,
         "90 days after it arrived",
-        _CLEAR,
+        CLEAR,
         columns(
             message="bucket id account_id session_id kind from_participant to_participant leg_no state reason segments"
             " attempts received_at changed_at accepted_at delivered_at"
@@ -148,7 +147,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to never send a text twice",
         MESSAGES_FOR,
         "its message is forgotten",
-        _CLEAR,
+        CLEAR,
         columns(attempt="bucket id message_id n epoch begun_at ended_at outcome"),
     ),
     DataClass.EVENT: Rule(
@@ -157,7 +156,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to tell the account, and to account for what was done",
         EVENTS_FOR,
         "30 days after it happened",
-        _CLEAR,
+        CLEAR,
         columns(
             event="bucket id account_id type session_id participant_id message_id number_id verification_id reason at",
             sealed_event="bucket event_id",
@@ -193,7 +192,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to restrict processing (article 18) or to defend a claim (article 17(3))",
         None,
         "its session is forgotten",
-        _CLEAR,
+        CLEAR,
         columns(hold="bucket session_id id account_id reason placed_at placed_by lifted_at"),
     ),
     DataClass.PRIVACY_REQUEST: Rule(
@@ -274,7 +273,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to run the account",
         None,
         "the account ends, or it is removed",
-        _CLEAR,
+        CLEAR,
         columns(
             account="id bucket name programme help_contact language notices on_ambiguous allowed_countries"
             " default_expires_in default_idle_timeout default_cool_down created_at",
@@ -291,7 +290,7 @@ RULES: Mapping[DataClass, Rule] = {
         "to run the installation",
         None,
         "the installation ends",
-        _CLEAR,
+        CLEAR,
         columns(
             lease="bucket name owner epoch until",
             process="owner until",
@@ -318,13 +317,3 @@ def classified() -> Iterator[tuple[str, str, DataClass]]:
 def overdue_before(data_class: DataClass, now: datetime) -> datetime:
     """What was due before this, by the class's period or a date in the row, should have been forgotten more than an hour ago."""
     return now - (RULES[data_class].period or timedelta()) - GRACE
-
-
-def keys_forgotten_before(now: datetime, *, has_connection: bool, signature_is_timed: bool) -> datetime | None:
-    """Up to when the inbox keys of a connection are forgotten; None = they are kept.
-
-    Without its connection nothing can be replayed. A signature that carries no time stays valid for ever, and so must the memory.
-    """
-    if not has_connection:
-        return now
-    return now - INBOX_KEYS_FOR if signature_is_timed else None

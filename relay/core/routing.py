@@ -88,6 +88,11 @@ def route(facts: Facts) -> Forward | Refuse:
     return _route_in(facts.conversation, facts)
 
 
+def unreadable(decision: Forward) -> Refuse:
+    """The recipient's phone does not open where it is stored: nobody is guessed at."""
+    return Refuse(Reason.UNKNOWN, decision.session_id, decision.sender, Notice.UNDELIVERABLE)
+
+
 def _route_in(conversation: Conversation, facts: Facts) -> Forward | Refuse:
     sender = next(p for p in conversation.participants if p.id == conversation.sender_id)
     recipient = _other(conversation)

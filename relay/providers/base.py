@@ -60,6 +60,7 @@ class Capabilities:
     receipt_by_id: bool = False  #: receipts name its own id only, not our token
     signs_webhooks: bool = False
     signs_time: bool = False  #: what it signs includes when, and the adapter refuses what is old
+    deletes_messages: bool = False  #: it can be told to delete its record of a text, with both phones
     finds_messages: bool = False  #: it can be asked what it accepted for (from, to, since)
 
 
@@ -165,6 +166,8 @@ class Adapter:
     ``read_send``         what became of it, from the provider's whole answer
     ``build_find``        a request that lists what was accepted for (sender, to) since a time; where finds_messages
     ``read_find``         the texts it lists
+    ``build_redact``      a request to delete the record of one text, by the provider's id of it; where deletes_messages
+    ``read_redact``       is that record gone? No answer, and no word that says so, counts as no
     ``build_check``       a harmless authenticated request; ``read_check`` says whether the credentials are right
     """
 
@@ -181,5 +184,7 @@ class Adapter:
     read_send: Callable[[HttpResponse], SendOutcome]
     build_find: Callable[[Credentials, str, str, str, datetime], HttpRequest]
     read_find: Callable[[HttpResponse], Sequence[Found]]
+    build_redact: Callable[[Credentials, str, str], HttpRequest]
+    read_redact: Callable[[HttpResponse], bool]
     build_check: Callable[[Credentials, str], HttpRequest]
     read_check: Callable[[HttpResponse], bool]

@@ -44,6 +44,7 @@ FIELDS: Mapping[str, str] = {
     "api_key_secret": "Optional: the secret of that API key.",
     "shared_key": "Optional: the shared key, where you let Twilio sign webhooks with HMAC-SHA256.",
 }
+_NO_SUCH_MESSAGE = 20404
 _SECRET = re.compile(r"[!-~]{1,256}")
 _SHAPES = {"account_sid": re.compile(r"AC[0-9a-fA-F]{32}"), "api_key_sid": re.compile(r"SK[0-9a-fA-F]{32}")}
 
@@ -107,6 +108,19 @@ def read_find(answer: HttpResponse) -> Sequence[Found]:
     if answer.status != 200 or not isinstance(messages, list):
         raise WebhookRefused("The answer is not a list of messages.")
     return [found for message in messages if (found := _found(message))]
+
+
+def build_redact(credentials: Credentials, base_url: str, provider_id: str) -> HttpRequest:
+    """DELETE a message: text, both phones and media go. Twilio's own backups keep bodies for up to 30 days more."""
+    url = _messages_url(credentials, base_url).removesuffix(".json")
+    return HttpRequest("DELETE", f"{url}/{provider_id}.json", _authorization(credentials))
+
+
+def read_redact(answer: HttpResponse) -> bool:
+    """Gone, or not there any more. Error 20009 says that Twilio still works on it, at times for days."""
+    if answer.status == 404:
+        return error_code(json_object(answer.body).get("code")) == _NO_SUCH_MESSAGE
+    return 200 <= answer.status < 300
 
 
 def build_check(credentials: Credentials, base_url: str) -> HttpRequest:
@@ -180,7 +194,7 @@ def _authorization(credentials: Credentials) -> dict[str, str]:
 ADAPTER = Adapter(
     name="twilio",
     base_url="https://api.twilio.com",
-    capabilities=Capabilities(answers_stop=True, signs_webhooks=True, finds_messages=True),
+    capabilities=Capabilities(answers_stop=True, signs_webhooks=True, finds_messages=True, deletes_messages=True),
     fields=FIELDS,
     check_credentials=check_credentials,
     verify_webhook=verify_webhook,
@@ -191,6 +205,8 @@ ADAPTER = Adapter(
     read_send=read_send,
     build_find=build_find,
     read_find=read_find,
+    build_redact=build_redact,
+    read_redact=read_redact,
     build_check=build_check,
     read_check=read_check,
 )

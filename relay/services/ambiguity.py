@@ -18,12 +18,13 @@ from relay.core.delivery import AmbiguityTimes, GivenUp, Outcome, when_given_up
 from relay.core.errors import Tampered, WebhookRefused
 from relay.core.ids import IdKind, public
 from relay.core.model import OnAmbiguous
-from relay.providers.base import Adapter, ReceiptWord
+from relay.providers.base import Adapter, Found, ReceiptWord
 from relay.providers.transport import NoAnswer, Transport
 from relay.storage import outbox
 from relay.storage.configuration import Configuration, Connection, Number
 from relay.storage.database import Database, Transaction
 from relay.storage.outbox import Mark, Unresolved
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
 
@@ -41,6 +42,7 @@ class Ambiguity:
     transport: Transport
     times: AmbiguityTimes
     base_urls: dict[str, str]
+    copies: CarrierCopies
 
     async def declare(self, bucket: int, *, epoch: int, begun_before: timedelta) -> int:
         """Call those sends ambiguous whose process has gone, or that have been silent for longer than any send may be."""
@@ -65,8 +67,7 @@ class Ambiguity:
         return len(due)
 
     async def _step(self, bucket: int, one: Unresolved, now: datetime) -> None:
-        if await self._was_accepted(one):
-            mark = Mark(one.attempt_id, one.message_id, Outcome.ACCEPTED)
+        if mark := await self._accepted(one):
             await self.database.run(partial(_mark, bucket, mark))
         elif self.times.is_over(one.ended_at, now):
             await self._give_up(one)
@@ -74,32 +75,36 @@ class Ambiguity:
             next_look = self.times.next_step(one.ended_at, one.asked + 1)
             await self.database.run(partial(_look_again, one, next_look))
 
-    async def _was_accepted(self, one: Unresolved) -> bool:
+    async def _accepted(self, one: Unresolved) -> Mark | None:
         """Does the provider have this text? What it was asked in vain counts as no."""
         directory = await self.configuration.current()
         number = directory.numbers.get(one.number_id)
         if number is None:
-            return False
+            return None
         connection = directory.connections[number.connection_id]
         adapter = self.adapters[connection.provider]
         if not adapter.capabilities.finds_messages:
-            return False
+            return None
         try:
-            found = await self._find(one, number, connection, adapter)
+            mine, found = await self._find(one, number, connection, adapter)
         except (NoAnswer, WebhookRefused):
-            return False
+            return None
         except Tampered as error:  # nothing to look for; it must not keep the others from being looked for
             logs.trouble("unreadable_outbox_row", error, message=public(IdKind.MESSAGE, one.message_id))
-            return False
-        if not any(text == mine for mine, text in found):
-            return False
+            return None
+        same = [text for text in found if text.text == mine]
+        if not same:
+            return None
         async with self.database.transaction() as tx:  # other texts of the leg may be among those that were found
-            return len(found) > await outbox.rivals(tx, one.message_id, one.attempt_id)
+            if len(found) <= await outbox.rivals(tx, one.message_id, one.attempt_id):
+                return None
+        copy = self.copies.of(connection, one.attempt_id, same[0].provider_id)
+        return Mark(one.attempt_id, one.message_id, Outcome.ACCEPTED, copy=copy)
 
     async def _find(
         self, one: Unresolved, number: Number, connection: Connection, adapter: Adapter
-    ) -> list[tuple[str, str]]:
-        """What the provider accepted for this phone at about the time of the attempt: (what we sent, what it has)."""
+    ) -> tuple[str, list[Found]]:
+        """What we sent, and what the provider accepted for this phone at about the time of the attempt."""
         sealed = Sealed(connection.sealed_credentials, connection.key_id)
         credentials = self.vault.credentials.open(connection.account_id, connection.id, sealed)
         letter = self.vault.envelopes.open(one.account_id, one.message_id, one.envelope)
@@ -108,7 +113,7 @@ class Ambiguity:
         request = adapter.build_find(credentials, base_url, number.e164, letter.phone, since)
         listed = adapter.read_find(await self.transport.send(request))
         taken = {ReceiptWord.ACCEPTED, ReceiptWord.DELIVERED, ReceiptWord.UNDELIVERED}
-        return [(letter.text, f.text) for f in listed if since <= f.at <= until and f.outcome.word in taken]
+        return letter.text, [f for f in listed if since <= f.at <= until and f.outcome.word in taken]
 
     async def _give_up(self, one: Unresolved) -> None:
         directory = await self.configuration.current()

@@ -81,10 +81,10 @@ class Connections:
         connection, adapter = await self._verified(connection_id, webhook)
         return connection, adapter.read_inbound(webhook)
 
-    async def verified_receipt(self, connection_id: UUID, webhook: Webhook) -> Receipt:
+    async def verified_receipt(self, connection_id: UUID, webhook: Webhook) -> tuple[Connection, Receipt]:
         """A provider's request as a receipt. Raises WebhookRefused."""
-        _, adapter = await self._verified(connection_id, webhook)
-        return adapter.read_receipt(webhook)
+        connection, adapter = await self._verified(connection_id, webhook)
+        return connection, adapter.read_receipt(webhook)
 
     async def answer_call(self, connection_id: UUID, webhook: Webhook) -> tuple[bytes, str]:
         """What a caller hears, as body and content type. Raises WebhookRefused."""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from relay.core.errors import Conflict, InvalidInput, NotFound, Problem
 from relay.core.ids import Seed, bucket_of
-from relay.core.retention import HoldReason
+from relay.core.model import HoldReason
 from relay.storage import retention, sessions
 from relay.storage.configuration import Account
 from relay.storage.database import Database, Transaction

@@ -28,6 +28,7 @@ from relay.storage.configuration import Account, Configuration, Directory
 from relay.storage.database import Database, Transaction
 from relay.storage.inbox import InboxKey
 from relay.storage.suppressions import OptChange
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.vault import Vault
 
 _MOMENT = timedelta(microseconds=1)  # a wish is newer than the one before it, even when the clock was set back
@@ -51,6 +52,7 @@ class OptOuts:
     vault: Vault
     adapters: dict[str, Adapter]
     queued: Callable[[int], Awaitable[None]]
+    copies: CarrierCopies
 
     async def take(self, arrived: ArrivedText) -> bool:
         """Carry out a command; False when it is none after all (START from somebody who never opted out)."""
@@ -92,7 +94,9 @@ class OptOuts:
         await people.recognise(tx, arrived.bucket, [arrived.party])
         if arrived.keyword is Keyword.START and not await self._acts(tx, arrived, arrived.party):
             return _Heard(is_command=False)
-        recorded = await inbox.record(tx, arrived.bucket, [InboxKey.of(arrived)])
+        connection = directory.connections[arrived.connection_id]
+        copy = self.copies.of(connection, tx.new_id(arrived.bucket), arrived.provider_id)
+        recorded = await inbox.record(tx, arrived.bucket, [InboxKey.of(arrived, copy)])
         if recorded.altered:
             metrics.alarms.labels("altered_duplicate").inc()
             logs.note("altered_duplicate", level="warning", connection=public(IdKind.CONNECTION, arrived.connection_id))

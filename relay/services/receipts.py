@@ -11,8 +11,10 @@ from relay.core.model import State
 from relay.providers.base import Receipt, ReceiptWord
 from relay.storage import outbox
 from relay.storage.coalescer import Coalescer
+from relay.storage.configuration import Connection
 from relay.storage.database import Database
 from relay.storage.outbox import ReceiptOf
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.tokens import AttemptToken
 
 _STATES = {
@@ -27,19 +29,21 @@ class Receipts:
     """Whatever comes late, early, twice or out of order moves a message forward or not at all."""
 
     database: Database
+    copies: CarrierCopies
     _batches: Coalescer[ReceiptOf, State | None] = field(init=False)
 
     def __post_init__(self) -> None:
         # The statement takes one receipt per message.
         self._batches = Coalescer(self._write, alone=lambda told: told.message_id)
 
-    async def take(self, token: AttemptToken, receipt: Receipt) -> State | None:
+    async def take(self, connection: Connection, token: AttemptToken, receipt: Receipt) -> State | None:
         """Write a receipt; returns the message's new state, or None when it was no news."""
         metrics.receipts.labels(receipt.word).inc()
         word = _STATES.get(receipt.word)
         if word is None:
             return None
-        told = ReceiptOf(token.message_id, token.attempt_id, word, receipt.reason)
+        copy = self.copies.of(connection, token.attempt_id, receipt.provider_id)
+        told = ReceiptOf(token.message_id, token.attempt_id, word, receipt.reason, copy)
         return await self._batches.do(bucket_of(token.message_id), told)
 
     async def _write(self, bucket: int, receipts: Sequence[ReceiptOf]) -> list[State | None]:

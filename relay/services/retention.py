@@ -12,7 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from relay.core.data_class import DataClass
-from relay.core.retention import TURNS_FOR, keys_forgotten_before
+from relay.core.periods import TURNS_FOR, keys_forgotten_before
 from relay.providers.base import Adapter
 from relay.storage import holdings, people, retention, sessions
 from relay.storage.configuration import Account, Configuration, Connection, Directory, Number, Pool

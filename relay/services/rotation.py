@@ -17,8 +17,8 @@ from uuid import UUID, uuid4
 
 from relay import logs, metrics
 from relay.core import keys
-from relay.core.errors import KeyringRefused
-from relay.core.ids import BUCKETS, ENTROPY_BYTES, Seed
+from relay.core.errors import KeyringRefused, Tampered
+from relay.core.ids import BUCKETS, ENTROPY_BYTES, IdKind, Seed, public
 from relay.core.keys import KeyName, Published, Purpose
 from relay.storage import keyring as storage
 from relay.storage import sealed
@@ -167,13 +167,20 @@ class Rotation:
         phones = await sealed.lock_phones(tx, bucket, key_id, sessions=_SESSIONS)
         if phones is None:
             return False
-        await sealed.replace_phones(tx, bucket, key_id, [self._resealed(phone) for phone in phones])
-        return True
+        resealed = [again for phone in phones if (again := self._resealed(phone))]
+        await sealed.replace_phones(tx, bucket, key_id, resealed)
+        return bool(resealed)
 
-    def _resealed(self, phone: sealed.SealedPhone) -> sealed.SealedPhone:
-        plain = self.vault.envelopes.open_phone(
-            phone.account_id, phone.participant_id, Sealed(phone.data, phone.key_id)
-        )
+    def _resealed(self, phone: sealed.SealedPhone) -> sealed.SealedPhone | None:
+        """None for one that does not open: its key stays, in case somebody can mend the row."""
+        try:
+            plain = self.vault.envelopes.open_phone(
+                phone.account_id, phone.participant_id, Sealed(phone.data, phone.key_id)
+            )
+        except Tampered as error:
+            metrics.alarms.labels("unreadable_phone").inc()
+            logs.trouble("unreadable_phone", error, account=public(IdKind.ACCOUNT, phone.account_id))
+            return None
         again = self.vault.envelopes.seal_phone(phone.account_id, phone.participant_id, plain)
         return sealed.SealedPhone(phone.participant_id, phone.account_id, again.data, again.key_id)
 

@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -30,6 +30,7 @@ from relay.storage.configuration import Configuration, Connection, Directory, Nu
 from relay.storage.database import Database, Transaction
 from relay.storage.outbox import Mark, Passed
 from relay.storage.suppressions import OptChange
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.sealing import Sealed
 from relay.vault.tokens import AttemptToken
 from relay.vault.vault import Vault
@@ -80,6 +81,7 @@ class Sending:
     transport: Transport
     settings: SendSettings
     spread: Callable[[OptChange], Awaitable[None]]
+    copies: CarrierCopies
     _marks: Coalescer[Mark, None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -174,7 +176,7 @@ class Sending:
         finally:
             metrics.send_seconds.observe(time.monotonic() - started)
         if isinstance(outcome, Accepted):
-            return self._handed(intent, Outcome.ACCEPTED)
+            return self._taken(intent, outcome.provider_id)
         if isinstance(outcome, Refused):
             return self._handed(intent, Outcome.REFUSED, reason=outcome.reason)
         if isinstance(outcome, NotSent):
@@ -191,6 +193,11 @@ class Sending:
         hooks = f"{self.settings.public_url}/hooks/{public(IdKind.CONNECTION, connection.id)}"
         text = OutboundText(intent.number.e164, intent.letter.phone, intent.letter.text, f"{hooks}/receipts/{token}")
         return dict(credentials), self.settings.base_urls.get(adapter.name, adapter.base_url), text
+
+    def _taken(self, intent: Intent, provider_id: str) -> HandedOver:
+        handed = self._handed(intent, Outcome.ACCEPTED)
+        copy = self.copies.of(intent.connection, intent.passed.attempt_id, provider_id)
+        return replace(handed, mark=replace(handed.mark, copy=copy))
 
     def _handed(
         self, intent: Intent, outcome: Outcome, *, reason: Reason | None = None, retry_after: float | None = None

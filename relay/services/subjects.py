@@ -20,8 +20,8 @@ from relay.core.errors import Conflict, InvalidInput, NotFound, Tampered
 from relay.core.ids import Seed, bucket_of
 from relay.core.keys import Purpose
 from relay.core.model import VerificationPurpose
+from relay.core.periods import EXPORTS_FOR
 from relay.core.phone import Phone
-from relay.core.retention import EXPORTS_FOR
 from relay.core.subject import OperatorReason, RequestKind, document
 from relay.core.verification import Claim, bad_token, refuse_unproved
 from relay.storage import subjects, verifications

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from relay import logs, metrics
 from relay.core import delivery
 from relay.core.envelope import Letter
-from relay.core.errors import Conflict, InvalidInput, NotFound, Problem
-from relay.core.ids import Seed, bucket_of
+from relay.core.errors import Conflict, InvalidInput, KeyMissing, NotFound, Problem, Tampered
+from relay.core.ids import IdKind, Seed, bucket_of, public
 from relay.core.model import MessageKind, Reason, State
 from relay.core.segments import segments
 from relay.storage import messages, sessions
@@ -41,8 +42,8 @@ class Texts:
     async def send(self, account: Account, wanted: TextWanted, seed: Seed) -> StoredMessage:
         """Queue a text from the platform; the same seed again gives the same message.
 
-        Raises NotFound for the session, InvalidInput for the recipient, Conflict ``session_closed`` and
-        ``participant_opted_out``.
+        Raises NotFound for the session, InvalidInput for the recipient, Conflict ``session_closed``,
+        ``participant_opted_out`` and ``phone_unreadable``.
         """
         message_id = seed.id_in(bucket_of(wanted.session_id))
 
@@ -89,7 +90,14 @@ class Texts:
 
     def _sealed(self, tx: Transaction, message: NewMessage, to: Recipient, text: str) -> NewOutboxRow:
         envelopes = self.vault.envelopes
-        phone = envelopes.open_phone(message.account_id, to.id, Sealed(to.sealed_phone, to.epoch_id))
+        try:
+            phone = envelopes.open_phone(message.account_id, to.id, Sealed(to.sealed_phone, to.epoch_id))
+        except KeyMissing:
+            raise
+        except Tampered as error:
+            metrics.alarms.labels("unreadable_phone").inc()
+            logs.trouble("unreadable_phone", error, message=public(IdKind.MESSAGE, message.id))
+            raise Conflict("this participant's phone cannot be read any more", code="phone_unreadable") from None
         return NewOutboxRow(
             message=message,
             party_index=to.party_index,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from relay.core.retention import AUDIT_ENTRIES_FOR
+from relay.core.periods import AUDIT_ENTRIES_FOR
 from relay.core.tiles import Place
 from relay.storage import queries
 from relay.storage.database import Transaction

@@ -66,8 +66,9 @@ class Transaction:
     async def fetch(self, statement: str, *args: Any) -> list[Row]:
         return await self._connection.fetch(statement, *args)
 
-    async def fetchrow(self, statement: str, *args: Any) -> Row | None:
-        return await self._connection.fetchrow(statement, *args)
+    async def fetchrow(self, statement: str, *args: Any, within: float | None = None) -> Row | None:
+        """``within``: seconds that it may take, where it is known to take long."""
+        return await self._connection.fetchrow(statement, *args, timeout=within)
 
     async def fetchval(self, statement: str, *args: Any) -> Any:
         return await self._connection.fetchval(statement, *args)
@@ -95,9 +96,9 @@ class _Single(Transaction):
         self._use()
         return await super().fetch(statement, *args)
 
-    async def fetchrow(self, statement: str, *args: Any) -> Row | None:
+    async def fetchrow(self, statement: str, *args: Any, within: float | None = None) -> Row | None:
         self._use()
-        return await super().fetchrow(statement, *args)
+        return await super().fetchrow(statement, *args, within=within)
 
     async def fetchval(self, statement: str, *args: Any) -> Any:
         self._use()

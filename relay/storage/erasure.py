@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from relay.core.ids import bucket_of
-from relay.core.retention import ENDED
+from relay.core.periods import ENDED
 from relay.storage import queries
 from relay.storage.database import Transaction
 

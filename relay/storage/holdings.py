@@ -39,6 +39,7 @@ async def held_in(
     for name in (
         "phone",
         "text",
+        "carrier_copy",
         "party_index",
         "person",
         "suppression",

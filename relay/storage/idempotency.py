@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from relay.core.ids import Seed
-from relay.core.retention import REQUESTS_FOR
+from relay.core.periods import REQUESTS_FOR
 from relay.storage import queries
 from relay.storage.database import Transaction
 

@@ -11,10 +11,12 @@ from uuid import UUID
 
 from relay.core.arrival import ArrivedText, Imprint
 from relay.core.lifetime import Lifetime
+from relay.core.redaction import CarrierCopy
 from relay.core.routing import Participant
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
 from relay.storage.people import agree
+from relay.storage.redactions import columns
 
 _SQL = queries.load("inbox")
 ANSWER_AT_MOST_EVERY = timedelta(hours=24)
@@ -36,10 +38,11 @@ class InboxKey:
     kind: InboxKind
     imprint: Imprint
     others: tuple[Imprint, ...] = ()  #: the same under the keyring's other keys
+    copy: CarrierCopy | None = None  #: what the provider is to delete of it later
 
     @classmethod
-    def of(cls, text: ArrivedText) -> Self:
-        return cls(text.connection_id, InboxKind.TEXT, text.imprint, text.other_imprints)
+    def of(cls, text: ArrivedText, copy: CarrierCopy | None = None) -> Self:
+        return cls(text.connection_id, InboxKind.TEXT, text.imprint, text.other_imprints, copy)
 
     @property
     def key(self) -> bytes:
@@ -72,12 +75,14 @@ class Recorded:
 
 
 async def record(tx: Transaction, bucket: int, keys: Sequence[InboxKey]) -> Recorded:
-    """Record keys. A key that repeats within the batch is new once."""
+    """Record keys, with what of each the provider is to delete. A key that repeats within the batch is new once."""
     await agree(tx, bucket, (k.name for k in keys if k.others))
     unique = {k.identity: k for k in reversed(keys)}
     listed = list(unique.values())
     extra = [k.fingerprint for k in listed], [k.imprint.key_id for k in listed]
-    rows = await tx.fetch(_SQL["keys"], bucket, tx.now, *_columns(listed), *extra)
+    copied = [(k.key, k.copy) for k in listed if k.copy]
+    copies = [key for key, _ in copied], *columns([copy for _, copy in copied], tx.now)[:-1]  # this was its last word
+    rows = await tx.fetch(_SQL["keys"], bucket, tx.now, *_columns(listed), *extra, *copies)
     new = {(r["connection_id"], r["kind"], r["key"]) for r in rows}
     first = {identity: unique[identity].fingerprint for identity in new}
     if old := [k for identity, k in unique.items() if identity not in new]:

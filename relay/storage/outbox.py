@@ -12,8 +12,10 @@ from relay.core.delivery import MAY_STAND_PARKED, Outcome, states_before
 from relay.core.envelope import Envelope
 from relay.core.ids import bucket_of, first_id_at
 from relay.core.model import MessageKind, Reason, State
+from relay.core.redaction import CarrierCopy
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
+from relay.storage.redactions import columns
 
 _SQL = queries.load("outbox")
 
@@ -105,13 +107,15 @@ def _with_envelope(row: Row) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What became of an attempt. ``due_at``: when to try or to look again; None = now."""
+    """What became of an attempt. ``due_at``: when to try or to look again; None = now. ``copy``: what the provider is to delete
+    later, of one that it accepted."""
 
     attempt_id: UUID
     message_id: UUID
     outcome: Outcome
     due_at: datetime | None = None
     reason: Reason | None = None
+    copy: CarrierCopy | None = None
 
 
 async def await_beginnings(tx: Transaction, bucket: int) -> None:
@@ -133,6 +137,7 @@ async def mark(tx: Transaction, bucket: int, marks: Sequence[Mark]) -> dict[UUID
         tx.new_ids(bucket, len(marks)),
         states_before(State.ACCEPTED),
         states_before(State.REFUSED),
+        *columns([m.copy for m in marks if m.copy], tx.now),
     )
     return {row["id"]: State(row["state"]) for row in rows}
 
@@ -153,6 +158,7 @@ class ReceiptOf:
     attempt_id: UUID
     word: State
     reason: Reason | None = None
+    copy: CarrierCopy | None = None
 
 
 async def write_receipts(tx: Transaction, bucket: int, receipts: Sequence[ReceiptOf]) -> dict[UUID, State]:
@@ -168,6 +174,7 @@ async def write_receipts(tx: Transaction, bucket: int, receipts: Sequence[Receip
         tx.new_ids(bucket, len(receipts)),
         states_before(State.ACCEPTED),
         states_before(State.DELIVERED),
+        *columns([r.copy for r in receipts if r.copy], tx.now),
     )
     return {row["id"]: State(row["state"]) for row in rows}
 

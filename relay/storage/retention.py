@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from relay.core.ids import bucket_of, first_id_at
-from relay.core.retention import ENDED, EVENTS_FOR, MESSAGES_FOR, HoldReason
+from relay.core.model import HoldReason
+from relay.core.periods import ENDED, EVENTS_FOR, MESSAGES_FOR
 from relay.storage import queries
 from relay.storage.database import Transaction
 

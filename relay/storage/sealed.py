@@ -53,6 +53,7 @@ async def left(tx: Transaction, bucket: int, name: KeyName) -> int:
 _LEFT = {
     Purpose.EPOCH: _SQL["phones_left"],
     Purpose.TRANSIT: _SQL["texts_left"],
+    Purpose.REDACTION: _SQL["copies_left"],
     Purpose.INDEX: _SQL["people_left"],
     Purpose.FINGERPRINT: _SQL["imprints_left"],
 }

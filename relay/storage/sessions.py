@@ -15,7 +15,7 @@ from relay.core.closing import Closing, Stopped, Unsent
 from relay.core.errors import Conflict
 from relay.core.lifetime import Lifetime
 from relay.core.model import State
-from relay.core.retention import STARTS_FOR
+from relay.core.periods import STARTS_FOR
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
 

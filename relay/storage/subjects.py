@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from relay.core.ids import bucket_of
-from relay.core.retention import EXPORTS_FOR, PRIVACY_REQUESTS_FOR
+from relay.core.periods import EXPORTS_FOR, PRIVACY_REQUESTS_FOR
 from relay.core.subject import Answered, Bound, Copied, Known, OperatorReason, Proved, RequestKind, Said, Seat, Wish
 from relay.storage import queries
 from relay.storage.database import Transaction

@@ -1,4 +1,6 @@
-"""Seals what waits to leave, and the phones of participants: the two kinds of personal data that Relay keeps at all."""
+"""Seals what waits to leave, the phones of participants, and what leads to both in a carrier's record: all the personal data
+that Relay keeps.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +38,13 @@ class Envelopes:
     def open_phone(self, account_id: UUID, participant_id: UUID, sealed: Sealed) -> str:
         """Raises Tampered for the phone of another participant."""
         return self._sealing.open(Purpose.EPOCH, _place(account_id, participant_id, "participant.phone"), sealed)
+
+    def seal_provider_id(self, account_id: UUID, row_id: UUID, provider_id: str) -> Sealed:
+        return self._sealing.seal(Purpose.REDACTION, _place(account_id, row_id, "redaction.provider_id"), provider_id)
+
+    def open_provider_id(self, account_id: UUID, row_id: UUID, sealed: Sealed) -> str:
+        """Raises Tampered for the name of another text."""
+        return self._sealing.open(Purpose.REDACTION, _place(account_id, row_id, "redaction.provider_id"), sealed)
 
 
 def _place(account_id: UUID, row_id: UUID, column: str) -> Place:

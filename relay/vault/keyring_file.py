@@ -19,10 +19,11 @@ from typing import Any
 
 from relay.core.errors import KeyringRefused
 from relay.core.keys import Purpose
-from relay.vault.keyring import KEY_BYTES, Key, Keyring, make
+from relay.vault.keyring import KEY_BYTES, Key, Keyring, make, new_key
 
-_FORMAT = 2
-_READABLE = {1, 2}  # the first had no times
+_FORMAT = 3
+_READABLE = {1, 2, 3}  # the first had no times
+_ADDED = {Purpose.REDACTION: 3, Purpose.LOG: 3}  # which format first had keys for this
 _LONGEST = 1_000_000  # bytes
 
 
@@ -122,11 +123,39 @@ def load_or_make(path: Path) -> Keyring:
     return load(path)
 
 
+def complete(path: Path) -> None:
+    """Give the keyring of an earlier version the keys that this version adds; what is no such keyring is left as it is.
+
+    Raises KeyringRefused when it cannot be read or written.
+    """
+    if not path.exists() or not _added(_read(path), path):
+        return
+    try:
+        with _alone(path):
+            content = _read(path)
+            keys = _keys_of(content, path) | {purpose: [new_key(1)] for purpose in _added(content, path)}
+            _replace(path, _rendered(Keyring(keys)))
+    except OSError as error:
+        raise KeyringRefused(
+            f"{path} is of an earlier version and needs keys added, and cannot be changed: {error.strerror}"
+        ) from None
+
+
+def _added(content: bytes, path: Path) -> set[Purpose]:
+    """What a keyring lacks because it is of an earlier version."""
+    keys, version = _keys_of(content, path), _document(content, path)["relay_keyring"]
+    return {purpose for purpose, since in _ADDED.items() if version < since and purpose not in keys}
+
+
 def load(path: Path) -> Keyring:
     """Read a keyring file.
 
     Raises KeyringRefused when it is missing, when others may read it, or when it is not a keyring.
     """
+    return Keyring(_keys_of(_read(path), path))
+
+
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode & 0o777
@@ -138,18 +167,29 @@ def load(path: Path) -> Keyring:
         ) from None
     if mode & 0o077:
         raise KeyringRefused(f"{path} can be read by others (mode {mode:04o}): chmod 600 it")
-    return _parse(content, path)
+    return content
 
 
-def _parse(content: bytes, path: Path) -> Keyring:
+def _keys_of(content: bytes, path: Path) -> dict[Purpose, list[Key]]:
     try:
-        document = json.loads(content)
+        entries = _document(content, path)["keys"].items()
+        return {Purpose(purpose): [_key(**entry) for entry in held] for purpose, held in entries}
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
+        raise _unreadable(path) from None
+
+
+def _document(content: bytes, path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(content)
         if document["relay_keyring"] not in _READABLE:
             raise ValueError("format")
-        keys = {Purpose(purpose): [_key(**entry) for entry in entries] for purpose, entries in document["keys"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
-        raise KeyringRefused(f"{path} is not a keyring that this version can read") from None
-    return Keyring(keys)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _unreadable(path) from None
+    return document
+
+
+def _unreadable(path: Path) -> KeyringRefused:
+    return KeyringRefused(f"{path} is not a keyring that this version can read")
 
 
 def _key(id: object, key: str, use_from: str | None = None) -> Key:

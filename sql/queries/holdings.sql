@@ -16,6 +16,11 @@ select count(*) as held, min(o.arrived_at) as oldest,
        count(*) filter (where case o.phase when 'unresolved' then o.due_at else o.deadline_at end <= $3::timestamptz) as overdue
   from outbox o where o.bucket = $1::smallint and ($2::uuid is null or o.account_id = $2::uuid);
 
+-- name: carrier_copy
+-- $1 bucket $2 account $3 noted before. Overdue where the carrier does not delete it
+select count(*) as held, min(r.since) as oldest, count(*) filter (where r.since <= $3::timestamptz) as overdue
+  from redaction r where r.bucket = $1::smallint and ($2::uuid is null or r.account_id = $2::uuid);
+
 -- name: party_index
 -- $1 bucket $2 account $3 due before. An index goes with its binding, which the same two people may have taken again
 select count(*) as held, min(s.created_at) as oldest,

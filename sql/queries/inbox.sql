@@ -2,14 +2,24 @@
 -- the locked row is read anew, while the rest of a statement still sees what was there when it began.
 
 -- name: keys
--- $1 bucket $2 now | $3 connection ids $4 kinds $5 keys $6 fingerprints $7 key ids. What comes back is new
-insert into inbox_key (bucket, connection_id, kind, key, fingerprint, key_id, at)
-select $1::smallint, t.connection_id, t.kind, t.key, t.fingerprint, t.key_id, $2::timestamptz
-  from unnest($3::uuid[], $4::smallint[], $5::bytea[], $6::bytea[], $7::int[])
-    as t(connection_id, kind, key, fingerprint, key_id)
- order by t.connection_id, t.kind, t.key
-    on conflict (bucket, connection_id, kind, key) do nothing
-returning connection_id, kind, key;
+-- $1 bucket $2 now | $3 connection ids $4 kinds $5 keys $6 fingerprints $7 key ids | carrier copies: $8 keys $9 ids $10 accounts
+-- $11 connections $12 sealed names $13 key ids $14 due. What comes back is new
+with k as (
+    insert into inbox_key (bucket, connection_id, kind, key, fingerprint, key_id, at)
+    select $1::smallint, t.connection_id, t.kind, t.key, t.fingerprint, t.key_id, $2::timestamptz
+      from unnest($3::uuid[], $4::smallint[], $5::bytea[], $6::bytea[], $7::int[])
+        as t(connection_id, kind, key, fingerprint, key_id)
+     order by t.connection_id, t.kind, t.key
+        on conflict (bucket, connection_id, kind, key) do nothing
+    returning inbox_key.connection_id, inbox_key.kind, inbox_key.key
+), r as (
+    insert into redaction (bucket, id, account_id, connection_id, sealed_provider_id, redaction_id, since, due_at)
+    select $1::smallint, t.id, t.account_id, t.connection_id, t.sealed, t.key_id, $2::timestamptz, t.due_at
+      from unnest($8::bytea[], $9::uuid[], $10::uuid[], $11::uuid[], $12::bytea[], $13::int[], $14::timestamptz[])
+        as t(key, id, account_id, connection_id, sealed, key_id, due_at)
+      join k on k.connection_id = t.connection_id and k.key = t.key
+)
+select k.connection_id, k.kind, k.key from k;
 
 -- name: seen
 -- $1 bucket | $2 connection ids $3 kinds $4 keys that did not come back. Another fingerprint than ours is an alarm

@@ -106,7 +106,8 @@ select m.id as message_id, m.state, m.reason, m.attempts, w.attempt_id, o.accoun
 
 -- name: mark
 -- $1 bucket $2 now | $3 attempt ids $4 message ids $5 outcomes $6 reasons $7 due $8 event ids | $9 states before accepted
--- $10 states before refused. Written by attempt id whoever holds the lease, for its answer is true; only the newest attempt
+-- $10 states before refused | carrier copies: $11 attempt ids $12 accounts $13 connections $14 sealed names $15 key ids $16 due after the
+-- last word $17 due without. Written by attempt id whoever holds the lease, for its answer is true; only the newest attempt
 -- of a message may do more than accept. Of a text that is believed ambiguous only its end is news here: its leg may have gone
 -- on (queue_after_all). A refused one that may have left at an earlier attempt is parked
 with w as materialized (
@@ -161,6 +162,15 @@ with w as materialized (
            $2::timestamptz
       from m
      where m.state <> 'queued'
+), r as (
+    insert into redaction (bucket, id, account_id, connection_id, sealed_provider_id, redaction_id, since, due_at)
+    select $1::smallint, t.id, t.account_id, t.connection_id, t.sealed, t.key_id, $2::timestamptz,
+           case when l.state in ('delivered', 'undelivered') then t.due_after_word else t.due_without end
+      from unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::bytea[], $15::int[], $16::timestamptz[], $17::timestamptz[])
+        as t(id, account_id, connection_id, sealed, key_id, due_after_word, due_without)
+      join w on w.attempt_id = t.id
+      join m_locked l on l.id = w.message_id
+        on conflict (bucket, id) do nothing
 )
 select m.id, m.state from m;
 
@@ -199,7 +209,8 @@ select epoch from lease where bucket = $1::smallint and name = 'send' for no key
 
 -- name: receipt
 -- $1 bucket $2 now | $3 message ids (one each) $4 attempt ids $5 words: accepted, delivered, undelivered $6 reasons
--- $7 event ids | $8 states before accepted $9 states before delivered. It proves that the attempt was accepted
+-- $7 event ids | $8 states before accepted $9 states before delivered | carrier copies: $10 attempt ids $11 accounts $12 connections
+-- $13 sealed names $14 key ids $15 due after the last word $16 due without. It proves that the attempt was accepted
 with w as materialized (
     select u.message_id, u.attempt_id, u.word, u.reason, u.event_id
       from unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[])
@@ -233,6 +244,15 @@ with w as materialized (
     select $1::smallint, m.event_id, m.account_id, 'message.' || m.state, m.session_id, m.to_participant, m.id, m.reason,
            $2::timestamptz
       from m
+), r as (
+    insert into redaction as r (bucket, id, account_id, connection_id, sealed_provider_id, redaction_id, since, due_at)
+    select $1::smallint, t.id, t.account_id, t.connection_id, t.sealed, t.key_id, $2::timestamptz,
+           case when w.word = 'accepted' then t.due_without else t.due_after_word end
+      from unnest($10::uuid[], $11::uuid[], $12::uuid[], $13::bytea[], $14::int[], $15::timestamptz[], $16::timestamptz[])
+        as t(id, account_id, connection_id, sealed, key_id, due_after_word, due_without)
+      join w on w.attempt_id = t.id
+      join attempt a on a.bucket = $1::smallint and a.id = w.attempt_id and a.message_id = w.message_id
+        on conflict (bucket, id) do update set due_at = excluded.due_at where excluded.due_at < r.due_at
 )
 select m.id, m.state from m;
 

@@ -35,6 +35,10 @@ select (select count(*) from outbox o where o.bucket = $1::smallint and o.transi
      + (select count(*) from idempotency i where i.bucket = $1::smallint and i.transit_id = $2::int)
      + (select count(*) from privacy_export x where x.bucket = $1::smallint and x.transit_id = $2::int);
 
+-- name: copies_left
+-- $1 bucket $2 key id
+select count(*) from redaction r where r.bucket = $1::smallint and r.redaction_id = $2::int;
+
 -- name: people_left
 -- $1 bucket $2 key id. Answers and closed sessions' people are not worth a key: the first go within a day, the second nobody looks for
 select (select count(*) from person p where p.bucket = $1::smallint and p.key_id = $2::int)

@@ -102,6 +102,7 @@ CONTRACT: tuple[Row, ...] = (
     Row("DELETE", "/v1/sessions/{id}", _S, "held session"),
     Row("GET", "/v1/privacy/retention", _P, also=(Scope.AUDIT,)),
     Row("GET", "/v1/privacy/processing-record", _P),
+    Row("GET", "/v1/privacy/affected", _P),
     Row("GET", "/v1/audit/checkpoint", _L),
     Row("GET", "/v1/audit/tile/{path}", _L, tail="entries/000.p/1"),
     Row("GET", "/v1/audit/proof", _L, asked="entry"),

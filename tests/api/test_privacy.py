@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from relay.api.schemas import OPERATOR_REASONS
 from relay.core.data_class import DataClass
 from relay.core.ids import IdKind, parse
-from relay.core.model import Scope
-from relay.core.retention import RULES, HoldReason
+from relay.core.model import HoldReason, Scope
+from relay.core.retention import RULES
+from relay.core.subject import OperatorReason
 from tests.api.answers import problem_in
 from tests.api.rig import ALICE, BOB, CAROL, Api
 
@@ -139,3 +141,18 @@ async def test_the_record_of_processing_names_every_class_and_the_accounts_provi
     assert all(a["purpose"] and a["people"] and a["kept_until"] and a["protection"] for a in activities.values())
     assert (activities["event"]["period"], activities["phone"]["period"]) == (30 * 86400, None)
     assert activities["phone"]["columns"] == {"participant": ["sealed_phone", "epoch_id"]}
+
+
+@pytest.mark.parametrize("kind", ["hold", "access"])
+async def test_the_words_of_the_other_kind_are_refused_when_a_reason_is_given(api: Api, kind: str) -> None:
+    """The schema takes the words of both; which is for what is said afterwards."""
+    own, other = (HoldReason, OperatorReason) if kind == "hold" else (OperatorReason, HoldReason)
+    about = {"session": (await api.session())["id"]} if kind == "hold" else {"phone": ALICE}
+    wrong = sorted({str(word) for word in other} - {str(word) for word in own})
+    answers = [
+        await api.ask("POST", "/v1/privacy/requests", {"kind": kind, "operator_reason": word} | about) for word in wrong
+    ]
+
+    assert set(OPERATOR_REASONS) == {*map(str, HoldReason), *map(str, OperatorReason)}
+    assert {answer.status_code for answer in answers} == {422}
+    assert {problem_in(answer)["errors"][0]["field"] for answer in answers} == {"operator_reason"}

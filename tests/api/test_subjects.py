@@ -50,6 +50,7 @@ async def test_an_erased_session_is_answered_with_what_stays(api: Api) -> None:
         "session": True,
         "party_index": True,
         "suppression": False,
+        "carrier_copy": False,
         "event": False,
         "inbox_key": False,
         "audit_tree": False,

@@ -25,7 +25,7 @@ class _Forgetful(Inbound):
 
 def _forgetful(relay: Relay) -> Relay:
     sound = relay.inbound
-    bad = _Forgetful(sound.database, sound.configuration, sound.vault, sound.commands, sound.queued)
+    bad = _Forgetful(sound.database, sound.configuration, sound.vault, sound.commands, sound.queued, sound.copies)
     return replace(relay, inbound=bad)
 
 
@@ -46,6 +46,7 @@ def _careless(relay: Relay) -> Relay:
         sound.transport,
         sound.settings,
         sound.spread,
+        sound.copies,
     )
     return replace(relay, sending=bad)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from relay.core.ids import IdKind, Seed, parse, public
+from relay.core.phone import Phone, parse_number
+from relay.services.numbers import NumberWanted
+from relay.services.sessions import PersonWanted, SessionWanted
 from relay.wiring import Relay
 from tests.cli.command import Command
 from tests.cli.conftest import Shop
+from tests.services.people import phone
 
 
 def test_the_report_is_a_table_or_a_document_when_nothing_is_overdue(relay: Command, shop: Shop) -> None:
@@ -62,3 +67,75 @@ def test_a_phone_is_no_argument_and_is_not_repeated_when_it_is_none(relay: Comma
 
     assert as_argument.code == 2
     assert "0815" not in refused.refusal
+
+
+def opened(shop: Shop, count: int) -> list[str]:
+    """The ids of so many sessions of the shop, newest first."""
+
+    async def work(house: Relay) -> list[str]:
+        pool = await house.pools.find(shop.account, "default")
+        connection = parse(IdKind.CONNECTION, shop.connection)
+        seed = Seed(await house.database.now(), b"number 123")
+        await house.numbers.add(shop.account, NumberWanted(parse_number("+12025550100"), pool, connection), seed)
+        found = []
+        for n in range(count):
+            people = (
+                PersonWanted(Phone.parse(phone(2 * n)), "one"),
+                PersonWanted(Phone.parse(phone(2 * n + 1)), "other"),
+            )
+            seed = Seed(await house.database.now(), n.to_bytes(10, "big"))
+            found.append(
+                (await house.sessions.open(shop.account, SessionWanted(pool=pool, people=people), seed)).session.id
+            )
+        return [public(IdKind.SESSION, session_id) for session_id in sorted(found, reverse=True)]
+
+    return shop.look(work)
+
+
+def test_whom_a_leak_concerns_is_a_table_a_document_or_ids(relay: Command, shop: Shop) -> None:
+    sessions = opened(shop, 3)
+    about = ("privacy", "affected", "--account", "shop", "--table", "participant")
+    shown, document = relay.inside(*about), relay.inside(*about, "--json").document
+    ids = relay.inside(*about, "--sessions")
+    long_ago = relay.inside(*about, "--sessions", "--from", "2025-01-01T00:00Z", "--until", "2025-01-02T00:00Z")
+    lines = [line.split() for line in shown.stdout.splitlines()]
+
+    assert (shown.code, [line[:5] for line in lines[1:]]) == (
+        0,
+        [["participant", name, "6", "6", "3"] for name in ("phone", "party_index", "session")],
+    )
+    assert "3 sessions in all" in shown.stderr
+    assert (document["sessions"], document["session_ids"]) == (3, sessions)
+    assert (ids.stdout.splitlines(), ids.stderr) == (sessions, "")
+    assert (long_ago.code, long_ago.stdout) == (0, "")
+
+
+def test_all_ids_are_printed_when_they_are_more_than_a_page(relay: Command, shop: Shop) -> None:
+    sessions = opened(shop, 1)
+
+    async def many(house: Relay) -> list[str]:
+        async with house.database.transaction() as tx:
+            rows = await tx.fetch(_GROW)
+        return [public(IdKind.SESSION, row["id"]) for row in rows]
+
+    grown = shop.look(many)
+    ids = relay.inside("privacy", "affected", "--account", "shop", "--sessions").stdout.splitlines()
+
+    assert len(ids) == len(set(ids)) == 2001
+    assert set(ids) == {*sessions, *grown}
+
+
+_GROW = """
+insert into session (bucket, id, account_id, pool_id, status, created_at, expires_at, cool_down)
+select bucket, gen_random_uuid(), account_id, pool_id, status, created_at, expires_at, cool_down
+  from session, generate_series(1, 2000) returning id
+"""
+
+
+def test_a_leak_is_refused_when_there_is_no_such_table_or_time(relay: Command, shop: Shop) -> None:
+    about = ("privacy", "affected", "--account", "shop")
+    unknown = relay.inside(*about, "--table", "phones")
+    naive = relay.inside(*about, "--from", "2026-11-20T08:00")
+
+    assert "table: must be one of: session, participant" in unknown.refusal
+    assert "from: must be a time with its zone" in naive.refusal

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from relay.core import retention
+from relay.core import periods
 from relay.core.data_class import DataClass
 from relay.core.delivery import MOVES
 from relay.core.model import State
-from relay.core.retention import RULES, classified, keys_forgotten_before, overdue_before
+from relay.core.periods import keys_forgotten_before
+from relay.core.retention import RULES, classified, overdue_before
 from tests.privacy_page import PAGE, page
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -29,6 +30,7 @@ def test_the_periods_are_the_promised_ones() -> None:
     days = {name: rule.period / timedelta(days=1) for name, rule in RULES.items() if rule.period}
 
     assert days == {
+        "carrier_copy": 7,
         "person": 1,
         "inbox_key": 90,
         "session": 90,
@@ -49,8 +51,8 @@ def test_nothing_waits_to_leave_when_a_message_has_ended() -> None:
     """From no state that counts as an end does a path lead back to sending."""
     waiting = {State.QUEUED, State.SENDING, State.PARKED}
 
-    assert set(retention.ENDED) == set(State) - waiting
-    assert all(not MOVES[state] & waiting for state in retention.ENDED)
+    assert set(periods.ENDED) == set(State) - waiting
+    assert all(not MOVES[state] & waiting for state in periods.ENDED)
 
 
 @pytest.mark.parametrize(

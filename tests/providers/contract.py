@@ -74,6 +74,12 @@ class Samples:
         ]
         if self.adapter.capabilities.finds_messages:
             requests.append(self.adapter.build_find(self.credentials, base_url, NUMBER, SENDER, SINCE))
+        if self.adapter.capabilities.deletes_messages:
+            requests.append(
+                self.adapter.build_redact(
+                    self.credentials, base_url, self.adapter.read_inbound(self.inbound).provider_id
+                )
+            )
         return requests
 
     def refuses(self, webhook: Webhook) -> bool:
@@ -162,6 +168,11 @@ class AdapterContract:
         outcome = self.samples.adapter.read_send(HttpResponse(status, {}, b"<html>Sorry</html>"))
 
         assert isinstance(outcome, NotSent | Ambiguous)
+
+    @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 408, 409, 429, 500, 502, 503])
+    def test_a_text_is_not_deleted_when_no_word_of_the_provider_says_so(self, status: int) -> None:
+        for body in (b"", b"<html>Sorry</html>", b"[" * 60_000, b'{"code": 20009}'):
+            assert self.samples.adapter.read_redact(HttpResponse(status, {}, body)) is False
 
     @pytest.mark.parametrize("body", [b"[" * 60_000, b'{"a":' * 20_000, b"1" * 60_000, b"\xff\xfe[\x00", b"&" * 60_000])
     @pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", ""])

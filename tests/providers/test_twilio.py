@@ -187,6 +187,21 @@ def test_a_search_asks_for_the_utc_day_when_the_time_is_given_in_any_zone(since:
     assert query == {"To": SENDER, "From": NUMBER, "DateSent>": "2026-11-20", "PageSize": "100"}
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "gone"),
+    [
+        (204, b"", True),
+        (404, b'{"code": 20404, "status": 404}', True),
+        (404, b'{"code": 20003}', False),
+        (409, b'{"code": 20009}', False),
+        (400, b'{"code": 20009}', False),
+        (429, b'{"code": 20429}', False),
+    ],
+)
+def test_a_deleted_text_is_gone_also_when_it_was_gone_before(status: int, body: bytes, *, gone: bool) -> None:
+    assert ADAPTER.read_redact(HttpResponse(status, {}, body)) is gone
+
+
 def page(*messages: object) -> HttpResponse:
     return HttpResponse(200, {}, json.dumps({"messages": messages, "next_page_uri": None}).encode())
 

@@ -79,7 +79,10 @@ def test_a_vector_that_we_accept_is_accepted_by_twilios_own_package(case: dict[s
 def test_requests_are_those_of_twilios_own_client() -> None:
     rest = pytest.importorskip("twilio.rest")
     http = pytest.importorskip("twilio.http.response")
-    answers = iter([http.Response(201, '{"sid": "SM"}'), http.Response(200, '{"messages": []}')])
+    answers = iter(
+        [http.Response(201, '{"sid": "SM"}'), http.Response(200, '{"messages": []}'), http.Response(204, "")]
+    )
+    sid = "SM" + "0" * 32
     asked: list[dict[str, Any]] = []
 
     class Captured:
@@ -92,13 +95,16 @@ def test_requests_are_those_of_twilios_own_client() -> None:
         to=OUTBOUND.to, from_=OUTBOUND.sender, body=OUTBOUND.text, status_callback=OUTBOUND.callback_url
     )
     client.messages.list(to=SENDER, from_=NUMBER, date_sent_after=SINCE.date(), page_size=100)
+    client.messages(sid).delete()
     send = ADAPTER.build_send(CREDENTIALS, ADAPTER.base_url, OUTBOUND)
     find = ADAPTER.build_find(CREDENTIALS, ADAPTER.base_url, NUMBER, SENDER, SINCE)
-    their_send, their_find = asked
+    redact = ADAPTER.build_redact(CREDENTIALS, ADAPTER.base_url, sid)
+    their_send, their_find, their_redact = asked
     # Their client adds midnight to the day; the API's documentation knows days alone.
     their_find["params"]["DateSent>"] = their_find["params"]["DateSent>"].removesuffix("T00:00:00Z")
 
     assert (send.method, send.url) == (their_send["method"], their_send["url"])
     assert dict(parse_qsl(send.body.decode())) == their_send["data"]
+    assert (redact.method, redact.url) == (their_redact["method"], their_redact["url"])
     assert (find.method, find.url.partition("?")[0]) == (their_find["method"], their_find["url"].partition("?")[0])
     assert dict(parse_qsl(urlsplit(find.url).query)) == {name: str(x) for name, x in their_find["params"].items()}

@@ -64,7 +64,7 @@ def test_entries_outlive_the_process_when_it_is_killed(tmp_path: Path) -> None:
     entries = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
     assert [(entry["n"], entry["text"]) for entry in entries] == [(1, "ett\ntvå"), (2, "three")]
     assert entries[0].keys() == {"n", "from", "to", "text", "at", "id", "token"}
-    assert listed == entries[1:]
+    assert listed == [{**entries[1], "deleted_at": None}]
     assert ledger.stat().st_mode & 0o077 == 0
 
 

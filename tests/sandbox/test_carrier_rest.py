@@ -172,3 +172,35 @@ async def test_times_carry_the_offset_when_the_carriers_clock_is_moved(rig: Rig)
     [entry] = await rig.ledger()
     ahead = datetime.fromisoformat(entry["at"]) - datetime.now(UTC)
     assert timedelta(hours=23, minutes=59) < ahead <= timedelta(days=1)
+
+
+async def test_a_text_is_off_the_record_when_it_was_deleted(rig: Rig) -> None:
+    sent = (await rig.send()).json()["sid"]
+    came = (await rig.text("hello yourself"))["id"]
+    first = [(await rig.http.delete(MESSAGES.replace(".json", f"/{sid}.json"))).status_code for sid in (sent, came)]
+    again = await rig.http.delete(MESSAGES.replace(".json", f"/{sent}.json"))
+    records = (await rig.http.get("/control/records")).json()
+
+    assert (first, again.status_code, again.json()["code"]) == ([204, 204], 404, 20404)
+    assert await bodies(rig) == []
+    assert records["held"] == []
+    assert [(one["id"], one["direction"]) for one in records["deleted"]] == [(sent, "outbound-api"), (came, "inbound")]
+    assert [entry["deleted_at"] is not None for entry in await rig.ledger()] == [True]
+    assert [text for _, text in await rig.handset(ALICE)] == ["hello", "hello yourself"]
+
+
+async def test_a_webhook_is_repeated_and_nothing_more_when_its_text_was_deleted(rig: Rig) -> None:
+    came = (await rig.text("hello"))["id"]
+    await rig.http.delete(MESSAGES.replace(".json", f"/{came}.json"))
+    await rig.text("hello", id=came)
+
+    assert len(await rig.handset(ALICE)) == 1
+
+
+async def test_a_text_stays_on_record_when_the_weather_keeps_it(rig: Rig) -> None:
+    sent = (await rig.send()).json()["sid"]
+    await rig.weather(undeletable=True)
+    answer = await rig.http.delete(MESSAGES.replace(".json", f"/{sent}.json"))
+
+    assert (answer.status_code, answer.json()["code"]) == (409, 20009)
+    assert (await rig.http.get("/control/records")).json()["held"] == [sent]

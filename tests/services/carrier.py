@@ -33,6 +33,8 @@ class Carrier:
     sent: list[SentText] = field(default_factory=list)
     answer: Callable[[SentText], httpx.Response | None] | None = None
     listed: list[dict[str, object]] | None = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)  #: ids that it was told to delete, each time
+    delete: Callable[[str], httpx.Response] = lambda _: httpx.Response(204, stream=httpx.ByteStream(b""))
     searches: int = 0
     before_search: Callable[[], Awaitable[object]] | None = None  #: what else happens while somebody is searching
 
@@ -42,6 +44,10 @@ class Carrier:
             if self.before_search:
                 await self.before_search()
             return answered(200, {"messages": self.listed})
+        if request.method == "DELETE":
+            provider_id = request.url.path.rpartition("/")[2].removesuffix(".json")
+            self.deleted.append(provider_id)
+            return self.delete(provider_id)
         form = parse_qs(request.content.decode(), keep_blank_values=True)
         text = SentText(form["From"][0], form["To"][0], form["Body"][0], form["StatusCallback"][0])
         self.asked.append(text)

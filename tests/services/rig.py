@@ -121,7 +121,7 @@ class Rig:
 
     async def receipt(self, sent: SentText, word: ReceiptWord, reason: Reason | None = None) -> State | None:
         """The carrier's later word on a text, by the token that it was given."""
-        return await self.relay.receipts.take(self.token(sent), Receipt("SM1", word, reason))
+        return await self.relay.receipts.take(self.connection, self.token(sent), Receipt("SM1", word, reason))
 
     def token(self, sent: SentText) -> AttemptToken:
         return self.relay.vault.tokens.read(sent.callback.rsplit("/", 1)[1])
@@ -188,6 +188,7 @@ class Talk:
                 indexes.fingerprint("test body", text.encode()),
                 key_id=1,
             ),
+            provider_id=sid or new_sid(),
         )
 
 

@@ -191,7 +191,9 @@ async def test_taking_back_waits_for_the_commit_when_that_is_still_under_way(rig
     directory = await rig.relay.configuration.current()
     departures = rig.relay.inbound.gate(talk.bucket, directory)
     async with rig.relay.database.transaction() as tx:
-        await Batch(tx, talk.bucket, directory, rig.relay.vault, departures).take([talk.arrived("hello")])
+        await Batch(tx, talk.bucket, directory, rig.relay.vault, rig.relay.inbound.copies, departures).take(
+            [talk.arrived("hello")]
+        )
         departures.fail()  # this is what the process believes, while the server is about to commit
         taking_back = asyncio.create_task(rig.relay.sending.take_back(talk.bucket, sockets.taken_back))
         await asyncio.sleep(0.15)

@@ -11,8 +11,7 @@ import pytest
 
 from relay.core.data_class import DataClass
 from relay.core.errors import Conflict, NotFound
-from relay.core.model import CloseReason
-from relay.core.retention import HoldReason
+from relay.core.model import CloseReason, HoldReason
 from relay.providers.base import Receipt, ReceiptWord
 from relay.services.erasure import Erased
 from relay.storage import erasure, retention, sessions
@@ -85,6 +84,7 @@ async def test_what_stays_is_said_with_its_end_when_a_session_is_erased(rig: Rig
     assert stays.pop(DataClass.SESSION) == closed_at + timedelta(days=90)
     assert stays == {
         DataClass.SUPPRESSION: None,
+        DataClass.CARRIER_COPY: None,
         DataClass.EVENT: None,
         DataClass.INBOX_KEY: None,
         DataClass.AUDIT_TREE: None,
@@ -152,7 +152,7 @@ async def test_a_text_in_flight_goes_when_it_has_ended_after_its_session_was_era
         await rig.hand_over(talk.bucket, intent)
     elif answered == "by a receipt before the mark":
         token = AttemptToken(intent.passed.message_id, intent.passed.attempt_id)
-        await rig.relay.receipts.take(token, Receipt("SM1", ReceiptWord.DELIVERED, None))
+        await rig.relay.receipts.take(rig.connection, token, Receipt("SM1", ReceiptWord.DELIVERED, None))
         await upkeep(rig)
         assert (await left(rig))["message"] == 0
         await rig.hand_over(talk.bucket, intent)

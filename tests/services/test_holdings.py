@@ -98,10 +98,10 @@ async def test_the_oldest_row_is_named_when_there_are_several(rig: Rig) -> None:
         (timedelta(hours=4, minutes=30), set()),
         (timedelta(hours=6), {C.TEXT}),
         (timedelta(hours=26), {C.TEXT, C.PHONE, C.AUTOMATIC_ANSWER, C.IDEMPOTENCY_ANSWER}),
-        (timedelta(days=31), {C.TEXT, C.PHONE, C.AUTOMATIC_ANSWER, C.IDEMPOTENCY_ANSWER, C.EVENT}),
+        (timedelta(days=31), {C.TEXT, C.PHONE, C.CARRIER_COPY, C.AUTOMATIC_ANSWER, C.IDEMPOTENCY_ANSWER, C.EVENT}),
         (
             timedelta(days=91),
-            {C.TEXT, C.PHONE, C.AUTOMATIC_ANSWER, C.IDEMPOTENCY_ANSWER, C.EVENT, C.MESSAGE, C.ATTEMPT},
+            {C.TEXT, C.PHONE, C.CARRIER_COPY, C.AUTOMATIC_ANSWER, C.IDEMPOTENCY_ANSWER, C.EVENT, C.MESSAGE, C.ATTEMPT},
         ),
     ],
     ids=lambda value: str(value) if isinstance(value, timedelta) else "",

@@ -12,7 +12,7 @@ import pytest
 
 from relay.core.errors import Conflict, InvalidInput, NotFound
 from relay.core.ids import Seed
-from relay.core.retention import HoldReason
+from relay.core.model import HoldReason
 from relay.storage import retention
 from relay.storage.database import Database
 from tests.services.keeping import GONE, left, over, upkeep

@@ -7,11 +7,12 @@ import asyncio
 import pytest
 
 from relay import metrics
-from relay.core.errors import Tampered
+from relay.core.errors import Conflict, KeyMissing
 from relay.core.phone import parse_number
 from relay.providers.base import InboundText
 from relay.services.inbound import Taken
 from relay.services.numbers import Numbers, NumberWanted
+from relay.services.texts import TextWanted
 from relay.storage.configuration import Configuration
 from tests.services.people import ALICE, BOB, STRANGER, numbers, phone
 from tests.services.rig import Rig, new_sid, start_talk
@@ -90,19 +91,54 @@ async def test_a_batch_keeps_the_order_of_each_leg_when_two_people_talk_at_once(
 
 
 async def test_nothing_of_a_batch_has_happened_when_one_of_its_texts_cannot_be_taken(rig: Rig) -> None:
+    """One whose phone is sealed with a key that this process lacks is taken by another, or later."""
     pool = await rig.pool("default", numbers(3))
     healthy = await start_talk(rig, pool=pool)
-    poisoned = await start_talk(rig, pool=pool, one=phone(1), other=phone(2))
-    await rig.rows("update participant set sealed_phone = 'x' where session_id = $1 returning 1 as x", poisoned.id)
-    batch = [healthy.arrived("hello", sid="a"), poisoned.arrived("hello", sid="b")]
+    sealed_elsewhere = await start_talk(rig, pool=pool, one=phone(1), other=phone(2))
+    await rig.rows("update participant set epoch_id = 7 where session_id = $1 returning 1 as x", sealed_elsewhere.id)
+    batch = [healthy.arrived("hello", sid="a"), sealed_elsewhere.arrived("hello", sid="b")]
 
-    with pytest.raises(Tampered):
+    with pytest.raises(KeyMissing):
         await rig.relay.inbound.take(pool.bucket, batch)
 
     assert await rig.rows("select 1 from message") == []
     assert await rig.relay.inbound.take(pool.bucket, batch[:1]) == [Taken.FORWARDED]
-    with pytest.raises(Tampered):
+    with pytest.raises(KeyMissing):
         await rig.relay.inbound.take(pool.bucket, batch[1:])
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "set sealed_phone = x.sealed_phone from participant x where x.session_id = p.session_id and x.id <> p.id and",
+        "set sealed_phone = overlay(p.sealed_phone placing '\\x00' from 20) where",
+        "set sealed_phone = substr(p.sealed_phone, 1, 5) where",
+    ],
+    ids=["swapped", "altered", "cut short"],
+)
+async def test_a_text_is_refused_and_nobody_is_guessed_at_when_a_phone_was_tampered_with(rig: Rig, harm: str) -> None:
+    pool = await rig.pool("default", numbers(3))
+    healthy = await start_talk(rig, pool=pool)
+    harmed = await start_talk(rig, pool=pool, one=phone(1), other=phone(2))
+    await rig.rows(f"update participant p {harm} p.session_id = $1 returning 1 as x", harmed.id)
+    before = metrics.alarms.labels("unreadable_phone")._value.get()
+    batch = [healthy.arrived("hello"), harmed.arrived("to one"), harmed.arrived("to the other", slot=2)]
+
+    assert await rig.relay.inbound.take(pool.bucket, batch) == [Taken.FORWARDED, Taken.REFUSED, Taken.REFUSED]
+    await rig.send_all(pool.bucket)
+    wanted, seed = TextWanted(harmed.id, harmed.view.participants[0].id, "from us"), await rig.seed()
+    with pytest.raises(Conflict) as refusal:
+        await rig.relay.texts.send(rig.account, wanted, seed)
+
+    assert refusal.value.code == "phone_unreadable"
+    assert metrics.alarms.labels("unreadable_phone")._value.get() == before + 3
+    assert {(t.to, t.text) for t in rig.carrier.sent} == {
+        (BOB, "hello"),
+        (phone(1), "Your message could not be delivered."),
+        (phone(2), "Your message could not be delivered."),
+    }
+    events = "select count(*) from event where type = 'message.refused' and session_id = $1"
+    assert await rig.value(events, harmed.id) == 2
 
 
 async def test_a_text_from_one_of_our_own_numbers_goes_nowhere(rig: Rig) -> None:

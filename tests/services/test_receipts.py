@@ -28,7 +28,7 @@ async def tell(text: Text, word: str, reason: Reason | None = None) -> State | N
         await relay.sending.mark(text.bucket, [Mark(text.attempt_id, text.id, Outcome.ACCEPTED)])
         return None
     token = AttemptToken(text.id, text.attempt_id)
-    return await relay.receipts.take(token, Receipt("SM1", ReceiptWord(word), reason))
+    return await relay.receipts.take(text.talk.rig.connection, token, Receipt("SM1", ReceiptWord(word), reason))
 
 
 def after(words: list[str]) -> State:

@@ -241,14 +241,18 @@ async def test_nothing_is_lost_and_nothing_fails_when_every_key_turns_under_load
     chats = [asyncio.create_task(chat(n)) for n in range(20)]
     sender = asyncio.create_task(send())
     for _ in range(2):
-        await turn(rig, Purpose.INDEX, Purpose.FINGERPRINT, Purpose.EPOCH, Purpose.TRANSIT)
+        await turn(rig, Purpose.INDEX, Purpose.FINGERPRINT, *SEALS_FOR)
         rig.later(minutes=11)
         await rig.relay.rotation.prune()
     turning = False
     await asyncio.gather(*chats, sender)
     await rig.send_all(pool.bucket)
+    rig.later(days=1)
+    while await rig.relay.redaction.redact(pool.bucket):
+        pass
     await rig.relay.rotation.prune()
 
+    assert len(rig.carrier.deleted) == 2 * len(said)
     assert sorted(text.text for text in rig.carrier.sent) == sorted(said)
     sealing = [key for key in await rig.relay.rotation.status() if key.name.purpose in SEALS_FOR]
     assert {(key.name.id, key.state) for key in sealing} == {(1, "destroyed"), (2, "destroyed"), (3, "seals")}

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from relay.core.retention import HoldReason
+from relay.core.model import HoldReason
 from relay.storage import database
 from relay.storage.database import Database
 from tests.services.carrier import lost_answer

@@ -24,6 +24,7 @@ from relay.wiring import open_keyring
 from tests.services.rig import Rig, Talk, make_rig, start_talk
 
 EPOCH_1, EPOCH_2 = KeyName(Purpose.EPOCH, 1), KeyName(Purpose.EPOCH, 2)
+REDACTION_1, REDACTION_2 = KeyName(Purpose.REDACTION, 1), KeyName(Purpose.REDACTION, 2)
 TRANSIT_1, TRANSIT_2 = KeyName(Purpose.TRANSIT, 1), KeyName(Purpose.TRANSIT, 2)
 
 
@@ -70,7 +71,7 @@ async def test_a_key_seals_when_its_hour_is_over_and_not_before(rig: Rig) -> Non
     rig.later(minutes=1)
     await rotation.learn()
 
-    assert new == [EPOCH_2, TRANSIT_2]
+    assert new == [EPOCH_2, REDACTION_2, TRANSIT_2]
     assert (at_once, just_before, seals(rotation)) == (1, 1, 2)
     assert await rotation.rotate() == []
 
@@ -88,7 +89,7 @@ async def test_no_key_seals_when_a_process_lacks_it(rig: Rig, path: Path) -> Non
     await other.learn()
     await here.learn()
 
-    assert without == (1, frozenset({EPOCH_2, TRANSIT_2}))
+    assert without == (1, frozenset({EPOCH_2, REDACTION_2, TRANSIT_2}))
     assert (seals(here), seals(other), other.lacks) == (2, 2, frozenset())
 
 
@@ -115,7 +116,7 @@ async def test_a_process_does_not_start_when_it_lacks_a_key_that_seals(rig: Rig,
     await old.look()
     rig.later(hours=1)
 
-    with pytest.raises(KeyringRefused, match="lacks epoch key 2, transit key 2"):
+    with pytest.raises(KeyringRefused, match="lacks epoch key 2, redaction key 2, transit key 2"):
         await old.look()
 
 
@@ -125,7 +126,7 @@ async def test_one_key_is_made_when_processes_share_a_keyring_and_all_find_it_du
 
     keys = keyring_file.load(path).all()
     assert [len(keys[purpose]) for purpose in (Purpose.EPOCH, Purpose.TRANSIT, Purpose.INDEX)] == [2, 2, 1]
-    assert {name for names in made for name in names} == {EPOCH_2, TRANSIT_2}
+    assert {name for names in made for name in names} == {EPOCH_2, REDACTION_2, TRANSIT_2}
 
 
 async def test_the_first_wins_when_two_machines_make_the_same_key(rig: Rig, path: Path) -> None:
@@ -138,7 +139,7 @@ async def test_the_first_wins_when_two_machines_make_the_same_key(rig: Rig, path
     rig.later(hours=1)
     await other.learn()
 
-    assert other.lacks == {EPOCH_2, TRANSIT_2}
+    assert other.lacks == {EPOCH_2, REDACTION_2, TRANSIT_2}
     assert seals(other) == 1
 
 
@@ -216,6 +217,36 @@ async def test_a_key_is_spared_when_a_text_that_waits_needs_it(rig: Rig) -> None
     assert second == ([TRANSIT_1], [])
 
 
+async def test_a_key_is_spared_when_one_of_the_phones_that_it_sealed_does_not_open(rig: Rig) -> None:
+    talk = await start_talk(rig, expires_in=30 * 86400)
+    await rig.rows(
+        "update participant p set sealed_phone = x.sealed_phone from participant x where x.slot = 1 and p.slot = 2"
+        " returning 1 as x"
+    )
+    await turned(rig)
+    gone, spared = await rig.relay.rotation.prune()
+
+    assert EPOCH_1 not in gone
+    assert [(one.name, one.values) for one in spared] == [(EPOCH_1, 1)]
+    assert _opened(rig, (await _phones(talk, EPOCH_2))[0]) == talk.one
+
+
+async def test_a_key_is_spared_when_a_carrier_has_not_deleted_what_it_names(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    await talk.say("hello")
+    await rig.relay.rotation.rotate([Purpose.REDACTION])
+    rig.later(hours=1)
+    await rig.relay.rotation.learn()
+    await rig.relay.rotation.learn()
+    rig.later(minutes=10)
+    first = await rig.relay.rotation.prune()
+    await rig.relay.redaction.redact(talk.bucket)
+    second = await rig.relay.rotation.prune()
+
+    assert [(spared.name, spared.values) for spared in first[1]] == [(REDACTION_1, 1)]
+    assert second == ([REDACTION_1], [])
+
+
 async def test_a_key_is_spared_when_a_process_still_seals_with_it(rig: Rig, path: Path) -> None:
     slow = another(rig, path)
     await rig.relay.rotation.rotate()
@@ -230,8 +261,12 @@ async def test_a_key_is_spared_when_a_process_still_seals_with_it(rig: Rig, path
     await rig.relay.rotation.learn()
     second = await rig.relay.rotation.prune()
 
-    assert [(spared.name, spared.sealers) for spared in first[1]] == [(EPOCH_1, 1), (TRANSIT_1, 1)]
-    assert second[0] == [EPOCH_1, TRANSIT_1]
+    assert [(spared.name, spared.sealers) for spared in first[1]] == [
+        (EPOCH_1, 1),
+        (REDACTION_1, 1),
+        (TRANSIT_1, 1),
+    ]
+    assert second[0] == [EPOCH_1, REDACTION_1, TRANSIT_1]
 
 
 async def _reports_again_without_having_looked(rotation: Rotation) -> None:

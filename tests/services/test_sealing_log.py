@@ -12,10 +12,12 @@ from uuid import UUID
 import pytest
 
 from relay.core.entries import Thing, decoded, reference
+from relay.core.errors import NotFound
 from relay.core.ids import bucket_of
 from relay.core.keys import Purpose
 from relay.services.audit_log import _mark, _read
 from relay.storage import retention
+from relay.storage.audit_reading import Wanted
 from relay.storage.database import Database, Transaction
 from relay.wiring import build
 from tests.services.logs import Log, check_growth, the_log
@@ -98,6 +100,26 @@ async def test_events_of_all_buckets_of_an_account_are_in_its_one_log(rig: Rig) 
 
     assert len(await rig.rows("select distinct bucket from event")) >= 3
     assert [row["bucket"] for row in await rig.rows("select bucket from audit_tree")] == [rig.account.bucket]
+
+
+async def test_two_accounts_in_one_bucket_have_a_log_each_and_see_their_own(rig: Rig) -> None:
+    relay = rig.relay
+    added = await relay.accounts.add("neighbour")
+    await rig.rows("update account set bucket = $1 where id = $2 returning id", rig.account.bucket, added.id)
+    await rig.rows("update configuration set version = version + 1 returning id")
+    neighbour = (await relay.configuration.refreshed()).accounts[added.id]
+    for account in (rig.account, neighbour):
+        await relay.keys.add(account, name="app", scopes=frozenset({"audit"}))  # type: ignore[arg-type]  # a word
+    await seal(rig)
+    log = await the_log(rig)
+    (theirs,) = await relay.audit_reading.entries(neighbour, Wanted(), session_id=None, limit=9)
+    (ours,) = await relay.audit_reading.entries(rig.account, Wanted(), session_id=None, limit=9)
+
+    assert (log.head.size, ours.n, theirs.n) == (1, 0, 0)
+    assert ours.entry_ref != theirs.entry_ref
+    assert await relay.audit_reading.proof(neighbour, theirs.entry_ref)
+    with pytest.raises(NotFound):
+        await relay.audit_reading.proof(rig.account, theirs.entry_ref)
 
 
 async def test_nothing_grows_when_nothing_has_happened(rig: Rig) -> None:

@@ -101,7 +101,9 @@ async def test_nothing_changes_when_a_token_mixes_two_texts_or_two_buckets(rig: 
     ]
     before = await everything(rig)
 
-    assert [await rig.relay.receipts.take(token, Receipt("SM1", word)) for token in tokens] == [None] * len(tokens)
+    assert [await rig.relay.receipts.take(rig.connection, token, Receipt("SM1", word)) for token in tokens] == [
+        None
+    ] * len(tokens)
     assert await everything(rig) == before
 
 

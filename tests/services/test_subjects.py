@@ -17,8 +17,8 @@ from relay.core.data_class import DataClass
 from relay.core.errors import InvalidInput, NotFound
 from relay.core.ids import IdKind, Seed, public
 from relay.core.keys import KeyName, Purpose
+from relay.core.model import HoldReason
 from relay.core.phone import Phone
-from relay.core.retention import HoldReason
 from relay.core.subject import OperatorReason, RequestKind
 from relay.services.subjects import Request, SubjectWanted
 from relay.storage import sealed

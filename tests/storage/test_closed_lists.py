@@ -11,6 +11,7 @@ import pytest
 from relay.core.delivery import Outcome
 from relay.core.model import (
     CloseReason,
+    HoldReason,
     MessageKind,
     NumberState,
     OnAmbiguous,
@@ -20,7 +21,6 @@ from relay.core.model import (
     VerificationStatus,
 )
 from relay.core.phone import NumberKind
-from relay.core.retention import HoldReason
 from relay.core.subject import OperatorReason, RequestKind
 from relay.storage.embedded import EmbeddedServer
 from tests.conftest import in_database

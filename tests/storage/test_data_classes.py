@@ -1,9 +1,11 @@
-"""Every column of the migrated database has a data class, and every class names columns that are there."""
+"""Every column of the migrated database has a data class, and every class names columns that are there; of every table it is
+known whom a leak concerns."""
 
 from __future__ import annotations
 
 import asyncpg
 
+from relay.core.affected import TOLD
 from relay.core.retention import classified
 from relay.storage.embedded import EmbeddedServer
 from tests.conftest import in_database
@@ -38,6 +40,17 @@ async def test_every_column_has_a_class_and_every_class_its_columns_when_the_dat
     assert there - listed == set(), "without a data class: see relay/core/retention.py"
     assert listed - there == set(), "a data class names what is not there"
     assert len(there) > 150
+
+
+async def test_of_every_table_it_is_known_whom_a_leak_concerns_when_the_database_is_read(
+    pg_server: EmbeddedServer, template: str
+) -> None:
+    added = "create table extra (bucket smallint not null, primary key (bucket))"
+    dsn = in_database(pg_server.dsn, template)
+    there, with_one_more = [{table for table, _ in await columns_of(dsn, first=first)} for first in ("", added)]
+
+    assert there == set(TOLD), "see relay/core/affected.py"
+    assert with_one_more - set(TOLD) == {"extra"}
 
 
 async def test_a_column_is_missed_when_somebody_adds_one_without_a_class(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 from relay.core.errors import KeyringRefused
 from relay.core.keys import KeyName, Purpose
 from relay.vault.keyring import Keyring, make
-from relay.vault.keyring_file import KeyringFile, load, save_new
+from relay.vault.keyring_file import KeyringFile, complete, load, save_new
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -105,3 +106,42 @@ def test_a_key_seals_when_it_is_told_to_and_stays_when_others_come(path: Path) -
     assert before == 1
     assert ring.current(Purpose.EPOCH).id == 2
     assert ring.current(Purpose.TRANSIT).id == 1
+
+
+def of_an_earlier_version(path: Path) -> dict[str, object]:
+    document: dict[str, object] = json.loads(path.read_text())
+    keys = document["keys"]
+    assert isinstance(keys, dict)
+    del keys["redaction"]
+    path.write_text(json.dumps({"relay_keyring": 2, "keys": keys}))
+    return keys
+
+
+def test_the_keyring_of_an_earlier_version_gets_the_keys_that_it_lacks(path: Path) -> None:
+    before = of_an_earlier_version(path)
+    with pytest.raises(KeyringRefused, match="no key for: redaction"):
+        load(path)
+    complete(path)
+    completed = load(path)
+    complete(path)
+
+    assert load(path).answers() == completed.answers()
+    assert [key.id for key in completed.all()[Purpose.REDACTION]] == [1]
+    assert {name.purpose for name in completed.answers()} == {*before, "redaction"}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_key_that_a_keyring_of_this_version_has_lost_is_not_made_anew(path: Path) -> None:
+    document = json.loads(path.read_text())
+    del document["keys"]["redaction"]
+    path.write_text(json.dumps(document))
+    complete(path)
+
+    with pytest.raises(KeyringRefused, match="no key for: redaction"):
+        load(path)
+
+
+def test_a_keyring_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    complete(tmp_path / "keyring.json")
+
+    assert not (tmp_path / "keyring.json").exists()

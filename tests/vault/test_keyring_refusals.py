@@ -77,7 +77,7 @@ STRANGE: dict[str, object] = {
     "a number": 1,
     "null": None,
     "nothing in it": {},
-    "another format": document() | {"relay_keyring": 3},
+    "another format": document() | {"relay_keyring": 4},
     "no time": document(epoch=[document()["keys"]["epoch"][0] | {"use_from": "next week"}]),
     "format as text": document() | {"relay_keyring": "1"},
     "no keys": {"relay_keyring": 1},

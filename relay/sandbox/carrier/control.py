@@ -64,6 +64,7 @@ class Control:
             Route("/control/phones", self._phones),
             Route("/control/phones/{phone}", self._handset),
             Route("/control/ledger", _checked(self._ledger)),
+            Route("/control/records", self._records),
             Route("/control/receipts", self._receipts),
             Route("/control/weather", _checked(self._weather), methods=["GET", "PUT"]),
             Route("/control/config", _checked(self._config), methods=["GET", "PUT"]),
@@ -97,6 +98,9 @@ class Control:
         if not (since.isascii() and since.isdecimal()):
             raise BadField("since", "must be the number of a ledger entry")
         return JSONResponse(self._network.ledger.since(int(since)))
+
+    async def _records(self, _request: Request) -> Response:
+        return JSONResponse(self._network.records())
 
     async def _receipts(self, _request: Request) -> Response:
         taken = self._courier.receipts_taken.items()

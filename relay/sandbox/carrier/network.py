@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from relay.sandbox.carrier.ledger import Ledger
 from relay.sandbox.carrier.refusals import Refusal
-from relay.sandbox.carrier.texts import Text, new_text_id, rfc3339
+from relay.sandbox.carrier.texts import Direction, Text, new_text_id, rfc3339
 from relay.sandbox.carrier.weather import Config, Weather
 
 _UNREACHABLE_HANDSET = 30003
@@ -47,6 +47,15 @@ class Shown:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What is left of a record that a customer had deleted."""
+
+    id: str
+    direction: Direction
+    at: datetime
+
+
 class Network:
     """The carrier's memory. `weather` and `config` may be replaced at any time."""
 
@@ -55,7 +64,8 @@ class Network:
         self.config = config
         self.ledger = ledger
         self._texts: dict[str, Text] = {}
-        self._by_recipient: dict[str, list[Text]] = {}
+        self._by_recipient: dict[str, dict[str, Text]] = {}
+        self._deleted: dict[str, Deleted] = {}
         self._handsets: dict[str, list[Shown]] = {}
         self.withheld = 0  #: accepted sends that got no answer, or nonsense for one
         self._blocked: set[tuple[str, str]] = set()
@@ -67,7 +77,7 @@ class Network:
     def accept(self, send: Send) -> Text:
         """Take a send over: ledger first, then the handset. Raise `Refusal` when weather or recipient forbids it."""
         if (code := self.weather.refuse.get(send.recipient)) is not None:
-            raise Refusal(400, code)
+            raise Refusal(400, code, f"The message to {send.recipient} was refused.")
         if (send.sender, send.recipient) in self._blocked:
             raise Refusal(400, 21610)
         text = Text(
@@ -101,7 +111,7 @@ class Network:
             direction="inbound",
             media=media,
         )
-        if text.id not in self._texts:
+        if text.id not in self._texts and text.id not in self._deleted:
             self._keep(text)
             self._show(sender, Shown("out", recipient, body, text.at))
             self._heed_keyword(text)
@@ -113,7 +123,22 @@ class Network:
 
     def texts(self, *, recipient: str | None) -> Iterator[Text]:
         """All texts, or those to `recipient`, newest first."""
-        return reversed(self._texts.values() if recipient is None else self._by_recipient.get(recipient, []))
+        return reversed((self._texts if recipient is None else self._by_recipient.get(recipient, {})).values())
+
+    def delete(self, text_id: str) -> bool:
+        """Delete the record of a text, as a customer asks for it; False when there is none. Handsets keep what they show."""
+        text = self._texts.pop(text_id, None)
+        if text is None:
+            return False
+        self._by_recipient[text.recipient].pop(text_id)
+        self._deleted[text_id] = Deleted(text_id, text.direction, self.now())
+        self.ledger.delete(text_id, self.now())
+        return True
+
+    def records(self) -> dict[str, object]:
+        """Which texts are on record, in either direction, and which were deleted."""
+        deleted = [{"id": d.id, "direction": d.direction, "at": rfc3339(d.at)} for d in self._deleted.values()]
+        return {"held": list(self._texts), "deleted": deleted}
 
     def phones(self) -> list[str]:
         """The phones that have a handset, in the order in which they were first seen."""
@@ -129,12 +154,12 @@ class Network:
     def clear(self) -> None:
         """Forget texts, handsets and blocks, and the ledger's entries in memory; weather and config stay."""
         self.ledger.clear()
-        for held in (self._texts, self._by_recipient, self._handsets, self._blocked):
+        for held in (self._texts, self._by_recipient, self._deleted, self._handsets, self._blocked):
             held.clear()
 
     def _keep(self, text: Text) -> None:
         self._texts[text.id] = text
-        self._by_recipient.setdefault(text.recipient, []).append(text)
+        self._by_recipient.setdefault(text.recipient, {})[text.id] = text
 
     def _show(self, phone: str, line: Shown) -> None:
         self._handsets.setdefault(phone, []).append(line)

@@ -1,4 +1,4 @@
-"""The part of Twilio's REST API that the simulated carrier speaks: send, list and fetch texts, and fetch the account.
+"""The part of Twilio's REST API that the simulated carrier speaks: send, list, fetch and delete texts, and fetch the account.
 
 Reads requests, applies the weather of sends, and writes Twilio's JSON; what is accepted or refused is decided by the
 network. A path that Twilio has and this carrier lacks answers 404. Source: Twilio's OpenAPI document
@@ -65,6 +65,7 @@ class RestApi:
             Route(f"{account}/Messages.json", self._guarded(self._send), methods=["POST"]),
             Route(f"{account}/Messages.json", self._guarded(self._list)),
             Route(f"{account}/Messages/{{text_id}}.json", self._guarded(self._fetch)),
+            Route(f"{account}/Messages/{{text_id}}.json", self._guarded(self._delete), methods=["DELETE"]),
             Route(f"/{API_VERSION}/{{rest:path}}", _unknown, methods=["GET", "POST", "PUT", "DELETE"]),
         ]
 
@@ -111,6 +112,14 @@ class RestApi:
         if text is None:
             raise Refusal(404, 20404)
         return JSONResponse(self._document(text))
+
+    async def _delete(self, request: Request) -> Response:
+        text_id = request.path_params["text_id"]
+        if self._network.weather.undeletable and self._network.text(text_id):
+            raise Refusal(409, 20009)
+        if not self._network.delete(text_id):
+            raise Refusal(404, 20404)
+        return Response(status_code=204)
 
     async def _list(self, request: Request) -> Response:
         listing = parse_listing(request.query_params)

@@ -32,7 +32,7 @@ class Weather:
 
     `error_rate` and `throttle_rate` refuse a send with 500 or 429; `latency_ms` passes between acceptance and answer;
     `swallow_rate` and `swallow_to` accept a send and hang up instead of answering; `garble_rate` accepts a send and answers
-    nonsense; `unlisted` hides all texts from searches; `refuse` answers 400 with the code
+    nonsense; `unlisted` hides all texts from searches; `undeletable` refuses to delete any; `refuse` answers 400 with the code
     given per recipient; `unreachable` recipients yield `undelivered` receipts. `duplicate_rate` posts webhooks twice,
     `reorder` posts receipts backwards, `drop_receipts` posts none, `mute` none for these recipients.
     """
@@ -46,6 +46,7 @@ class Weather:
     reorder: bool = False
     drop_receipts: bool = False
     unlisted: bool = False
+    undeletable: bool = False
     refuse: Mapping[str, int] = field(default_factory=dict)
     mute: frozenset[str] = frozenset()
     swallow_to: frozenset[str] = frozenset()
@@ -73,6 +74,7 @@ _WEATHER: Mapping[str, Reader] = {
     "reorder": flag,
     "drop_receipts": flag,
     "unlisted": flag,
+    "undeletable": flag,
     "refuse": codes_by_phone,
     "mute": phones,
     "swallow_to": phones,

@@ -19,6 +19,7 @@ from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Configuration, Connection
 from relay.storage.database import Database
 from relay.storage.inbox import InboxKey
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.vault import Vault
 
 __all__ = ["Inbound", "Taken"]
@@ -36,6 +37,7 @@ class Inbound:
     vault: Vault
     commands: Callable[[ArrivedText], Awaitable[bool]]
     queued: Callable[[int], Awaitable[None]]
+    copies: CarrierCopies
     gate: Gate = Closed  #: lets texts out as they come in, where this process sends
     _batches: Coalescer[ArrivedText, Taken] = field(init=False)
 
@@ -69,7 +71,7 @@ class Inbound:
         departures = self.gate(bucket, directory)
         try:
             results, queued = await self.database.run(
-                lambda tx: Batch(tx, bucket, directory, self.vault, departures).take(texts)
+                lambda tx: Batch(tx, bucket, directory, self.vault, self.copies, departures).take(texts)
             )
         except BaseException:
             departures.fail()
@@ -106,5 +108,6 @@ class Inbound:
             keyword=text.keyword or keyword(text.text),
             from_own_number=text.sender in directory.own_numbers,
             imprint=imprint,
+            provider_id=text.provider_id,
             other_imprints=tuple(others),
         )

@@ -15,16 +15,18 @@ from relay import logs, metrics
 from relay.core import delivery, routing
 from relay.core.arrival import ArrivedText
 from relay.core.envelope import Letter
+from relay.core.errors import KeyMissing, Tampered
 from relay.core.ids import IdKind, public
 from relay.core.model import MessageKind, Reason, State
 from relay.core.notices import Phrase, say
-from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route
+from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route, unreadable
 from relay.core.segments import segments
 from relay.services.inbound.departures import Departures
 from relay.storage import inbox, messages, people
 from relay.storage.configuration import Account, Directory
 from relay.storage.database import Transaction
 from relay.storage.inbox import InboxKey, LockedSession, SeatedPerson
+from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
 
@@ -42,12 +44,19 @@ class Batch:
     """One transaction's work on texts of one bucket."""
 
     def __init__(
-        self, tx: Transaction, bucket: int, directory: Directory, vault: Vault, departures: Departures
+        self,
+        tx: Transaction,
+        bucket: int,
+        directory: Directory,
+        vault: Vault,
+        copies: CarrierCopies,
+        departures: Departures,
     ) -> None:
         self._tx = tx
         self._bucket = bucket
         self._directory = directory
         self._vault = vault
+        self._copies = copies
         self._departures = departures
         self._awaited: set[UUID] = set()  #: participants to whom something is on its way or waits
         self._sessions: dict[UUID, LockedSession] = {}
@@ -62,7 +71,7 @@ class Batch:
         """Returns what became of each text, and whether anything waits to be sent."""
         self._departures.begin()
         await people.recognise(self._tx, self._bucket, [text.party for text in texts if text.party])
-        recorded = await inbox.record(self._tx, self._bucket, [InboxKey.of(text) for text in texts])
+        recorded = await inbox.record(self._tx, self._bucket, [self._key(text) for text in texts])
         unseen = set(recorded.new)
         results: list[Taken] = []
         fresh: list[ArrivedText] = []
@@ -82,6 +91,10 @@ class Batch:
         for key, taken in decided.items():
             results[first[key]] = taken
         return results, waiting
+
+    def _key(self, text: ArrivedText) -> InboxKey:
+        connection = self._directory.connections[text.connection_id]
+        return InboxKey.of(text, self._copies.of(connection, self._tx.new_id(self._bucket), text.provider_id))
 
     async def _write(self) -> bool:
         """Write everything; says whether something waits to be sent."""
@@ -121,13 +134,20 @@ class Batch:
             decision: Forward | Refuse = Refuse(Reason.UNKNOWN_NUMBER)
         else:
             decision = route(self._facts(text))
+        if isinstance(decision, Forward):
+            if (phone := self._phone_of(text.account_id, decision)) is not None:
+                self._note(text, decision)
+                self._forward(text, decision, phone)
+                return Taken.FORWARDED
+            decision = unreadable(decision)
+        self._note(text, decision)
+        self._refuse(text, decision)
+        return Taken.REFUSED
+
+    def _note(self, text: ArrivedText, decision: Forward | Refuse) -> None:
+        """Remember what the sender is to be told."""
         if decision.notice and decision.sender and not decision.sender.opted_out:
             self._notices.append((text, decision))
-        if isinstance(decision, Refuse):
-            self._refuse(text, decision)
-            return Taken.REFUSED
-        self._forward(text, decision)
-        return Taken.FORWARDED
 
     def _facts(self, text: ArrivedText) -> Facts:
         seat = self._bound.get((text.number_id, text.party.index)) if text.party and text.number_id else None
@@ -160,11 +180,11 @@ class Batch:
             )
         )
 
-    def _forward(self, text: ArrivedText, decision: Forward) -> None:
+    def _forward(self, text: ArrivedText, decision: Forward, phone: str) -> None:
         session = self._sessions[decision.session_id]
         session.last_leg_no += 1
         session.lifetime = replace(session.lifetime, idle_at=None)  # a text was said: nothing in this batch is idle
-        letter = Letter(self._phone_of(text.account_id, decision.recipient.id), text.text)
+        letter = Letter(phone, text.text)
         at_once = self._may_leave(decision.recipient)
         message = messages.NewMessage(
             id=self._tx.new_id(self._bucket),
@@ -189,11 +209,20 @@ class Batch:
         self._awaited.add(to.id)
         return self._departures.reserve(to.number_id)
 
-    def _phone_of(self, account_id: UUID, participant_id: UUID) -> str:
-        seat = self._seats[participant_id]
+    def _phone_of(self, account_id: UUID, decision: Forward) -> str | None:
+        """None where somebody has tampered with it. Raises KeyMissing: then nothing of the batch is taken here."""
+        seat = self._seats[decision.recipient.id]
         if seat.sealed_phone is None or seat.epoch_id is None:
             raise ValueError("only a live participant has a phone")
-        return self._vault.envelopes.open_phone(account_id, participant_id, Sealed(seat.sealed_phone, seat.epoch_id))
+        try:
+            sealed = Sealed(seat.sealed_phone, seat.epoch_id)
+            return self._vault.envelopes.open_phone(account_id, decision.recipient.id, sealed)
+        except KeyMissing:
+            raise
+        except Tampered as error:
+            metrics.alarms.labels("unreadable_phone").inc()
+            logs.trouble("unreadable_phone", error, session=public(IdKind.SESSION, decision.session_id))
+            return None
 
     def _enqueue(self, message: messages.NewMessage, to: routing.Participant, letter: Letter) -> messages.NewOutboxRow:
         row = messages.NewOutboxRow(
