@@ -1,5 +1,4 @@
-"""The auditor's tools over a log that this installation keeps: what it serves is verified and witnessed, what it lists is packed.
-"""
+"""The auditor's tools over a log that is kept here: what it serves is verified and witnessed, what it lists is packed."""
 
 from __future__ import annotations
 
