@@ -6,6 +6,7 @@ import typer
 
 from relay.cli import (
     accounts,
+    audit,
     connections,
     doctor,
     keyring,
@@ -39,6 +40,7 @@ app.add_typer(pools.app, name="pools")
 app.add_typer(numbers.app, name="numbers")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:

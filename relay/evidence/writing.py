@@ -1,0 +1,141 @@
+"""Writes an evidence pack, piece by piece: memory stays the same however long the log is, and a pack that would not verify is
+refused while it is made. Everything here blocks; whoever has an event loop calls it from a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from relay.core import pack, pack_readme
+from relay.core.entries import decoded
+from relay.core.errors import EvidenceRefused
+from relay.core.merkle import HASH_BYTES, Edge, edge_root, extend, leaf_hash
+from relay.core.notes import Note, parse_checkpoint
+from relay.core.pack import About, KeyUse, PackedEntry
+from relay.core.tiles import split
+from relay.evidence.files import Folder, chunks
+
+#: No zip remembers an earlier time; the true one would make two packs of one log differ.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is known of a pack before its first entry. ``retention``: a JSON document. ``end`` None: up to the head."""
+
+    checkpoint: Note
+    keys: tuple[KeyUse, ...]
+    retention: dict[str, object]
+    first: int = 0
+    end: int | None = None
+    since: str | None = None
+    until: str | None = None
+
+    def about(self) -> About:
+        head = parse_checkpoint(self.checkpoint.text)
+        end = head.size if self.end is None else self.end
+        return About(head.origin, head.size, self.first, end, self.since, self.until)
+
+
+class PackWriter:
+    """Writes a pack into an empty folder: all leaves, then the entries, then ``finish``. A context manager; what it leaves behind
+    without ``finish`` has no SHA256SUMS, and no reader takes it for a pack."""
+
+    def __init__(self, folder: Path, contents: Contents) -> None:
+        self._folder, self._contents, self.about = folder, contents, contents.about()
+        self._size = 0
+        self._edge: Edge = ()
+        self._next = self.about.first
+        folder.mkdir(parents=True, exist_ok=True)
+        self._leaves: BinaryIO = self._new(pack.LEAVES)
+        self._entries = self._new(pack.ENTRIES)
+        self._table = self._new(pack.TABLE)
+        self._table.write(pack.table_head())
+
+    def add_leaves(self, joined: bytes) -> None:
+        """Leaves of 32 bytes one after the other, from the log's first on; however many at a time."""
+        self._leaves.write(joined)
+        self._size, self._edge = extend(self._size, self._edge, map(leaf_hash, split(joined)))
+
+    def add_entries(self, entries: Iterable[PackedEntry]) -> None:
+        """The entries of the pack's run, in order, when all leaves are there. Raises EvidenceRefused for one that is not what
+        stands in the tree, or not the next."""
+        if self._size != self.about.size:
+            raise EvidenceRefused("all leaves come before the entries", code="pack_refused")
+        if not self._leaves.closed:
+            self._check_root()
+        with (self._folder / pack.LEAVES).open("rb") as leaves:
+            leaves.seek(self._next * HASH_BYTES)
+            for entry in entries:
+                self._add(entry, leaves.read(HASH_BYTES))
+
+    def _check_root(self) -> None:
+        self._leaves.close()
+        if edge_root(self._edge) != parse_checkpoint(self._contents.checkpoint.text).root:
+            raise EvidenceRefused("the leaves are not those of the checkpoint", code="pack_refused")
+
+    def _add(self, entry: PackedEntry, leaf: bytes) -> None:
+        if entry.index != self._next or self._next >= self.about.end or entry.leaf() != leaf:
+            raise EvidenceRefused(f"entry {entry.index} is not what comes next in the log", code="pack_refused")
+        self._entries.write(entry.written())
+        self._table.write(pack.table_line(entry.index, None if entry.record is None else decoded(entry.record)))
+        self._next += 1
+
+    def finish(self) -> None:
+        """Write the rest; afterwards the folder is a pack. Raises EvidenceRefused when entries are missing."""
+        self.add_entries(())
+        if self._next != self.about.end:
+            raise EvidenceRefused("entries are missing", code="pack_refused")
+        small = {
+            pack.README: pack_readme.TEXT.encode(),
+            pack.HEAD: self._contents.checkpoint.written().encode(),
+            pack.KEYS: pack.written_keys(self._contents.keys),
+            pack.ABOUT: self.about.written(),
+            pack.RETENTION: pack.document(self._contents.retention),
+        }
+        for name, text in small.items():
+            with self._new(name) as stream:
+                stream.write(text)
+        self.close()
+        files = Folder(self._folder)
+        sums = pack.written_sums({name: pack.digest(chunks(files, name)) for name in pack.LISTED})
+        with self._new(pack.SUMS) as stream:
+            stream.write(sums)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def close(self) -> None:
+        """Close what is open. A pack that is not finished stays unfinished."""
+        for stream in (self._leaves, self._entries, self._table):
+            stream.close()
+
+    def _new(self, name: str) -> BinaryIO:
+        try:
+            return (self._folder / name).open("xb")
+        except FileExistsError:
+            raise EvidenceRefused(
+                f"{self._folder} is not empty: {name} is there already", code="pack_refused"
+            ) from None
+
+    def __enter__(self) -> PackWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def zip_pack(folder: Path, into: Path) -> None:
+    """Put a finished pack into one file. Not compressed: leaves and salts do not get smaller, and how the rest would be
+    compressed depends on who does it."""
+    with zipfile.ZipFile(into, "x") as archive:
+        for name in (*pack.LISTED, pack.SUMS):
+            member = zipfile.ZipInfo(name, _NO_TIME)
+            member.external_attr = 0o644 << 16
+            with archive.open(member, "w", force_zip64=True) as target:
+                for chunk in chunks(Folder(folder), name):
+                    target.write(chunk)
