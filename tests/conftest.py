@@ -1,13 +1,11 @@
-"""One PostgreSQL server for the whole run, a fresh database from a migrated template for every test that asks for one."""
+"""One PostgreSQL server for the whole run, a migrated database without rows for every test that asks for one."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -15,9 +13,9 @@ import pytest
 from relay.storage import database, migrate
 from relay.storage.database import Database
 from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
+from tests.databases import Databases, in_database
 
 _TEMPLATE = "relay_template"
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +25,6 @@ def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServ
     settings = {"track_commit_timestamp": "on"}  # lets a test see what was committed before what
     with start_embedded(tmp_path_factory.mktemp("postgres"), binaries=binaries, settings=settings) as server:
         yield server
-
-
-def in_database(dsn: str, name: str) -> str:
-    """The same server, another database."""
-    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +48,17 @@ def strategy(pg_server: EmbeddedServer) -> str:
     return "strategy file_copy" if version >= 150_000 else ""
 
 
+@pytest.fixture(scope="session")
+def databases(pg_server: EmbeddedServer, template: str, strategy: str) -> Databases:
+    return Databases(pg_server.dsn, template, strategy)
+
+
 @pytest.fixture
-def dsn(pg_server: EmbeddedServer, template: str, strategy: str) -> Iterator[str]:
-    """A fresh migrated database."""
-    name = f"relay_test_{next(_numbers)}"
-    asyncio.run(_execute(pg_server.dsn, f"create database {name} template {template} {strategy}"))
-    yield in_database(pg_server.dsn, name)
-    asyncio.run(_execute(pg_server.dsn, f"drop database {name} with (force)"))
+def dsn(databases: Databases) -> Iterator[str]:
+    """A migrated database without rows."""
+    address = databases.take()
+    yield address
+    databases.give_back(address)
 
 
 @pytest.fixture

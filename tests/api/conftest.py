@@ -19,7 +19,7 @@ from relay.storage import database
 from relay.storage.database import Database
 from relay.storage.embedded import EmbeddedServer
 from tests.api.rig import PUBLIC_URL, Api, Log, at_the_door, caught_log
-from tests.conftest import in_database
+from tests.databases import in_database
 from tests.services.rig import make_rig
 
 _NAME = "relay_api"

@@ -27,7 +27,7 @@ from relay.storage.embedded import EmbeddedServer, find_binaries
 from tests.bench.baselines.builds import BUILDS, HTTP_ALONE, NAIVE, Build
 from tests.bench.baselines.pgbench import CYCLE, CYCLE_50, PgbenchFailed, Script, pgbench
 from tests.bench.baselines.tables import furnish, pending
-from tests.conftest import in_database
+from tests.databases import in_database
 
 ROOT = Path(__file__).parents[2]
 SID, TOKEN = "AC" + "b" * 32, "7e57" * 8

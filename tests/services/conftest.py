@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from relay.storage.database import Database
-from tests.services.moves import check_moves, watch_moves
+from tests.services.moves import watched_moves
 from tests.services.rig import Rig, make_rig
 
 
 @pytest.fixture
 async def rig(db: Database) -> AsyncIterator[Rig]:
-    await watch_moves(db)
-    yield await make_rig(db)
-    await check_moves(db)
+    async with watched_moves(db):
+        yield await make_rig(db)

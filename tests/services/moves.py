@@ -7,6 +7,8 @@ messages and sessions are observed. A test that changes their states by hand mak
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from relay.core.delivery import FIRST, may_move
@@ -44,6 +46,16 @@ async def watch_moves(db: Database) -> None:
     """Begin to observe."""
     async with db.transaction() as tx:
         await tx.execute(_WATCH)
+
+
+@asynccontextmanager
+async def watched_moves(db: Database) -> AsyncIterator[None]:
+    """Observe until the block is left, when everything is held against what was told, and the observer goes."""
+    await watch_moves(db)
+    yield
+    await check_moves(db)
+    async with db.transaction() as tx:
+        await tx.execute("drop function see_move cascade; drop table seen_move")
 
 
 async def message_moves(db: Database) -> list[tuple[State | None, State]]:

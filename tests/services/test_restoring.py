@@ -22,7 +22,7 @@ from relay.storage.embedded import EmbeddedServer
 from relay.vault import keyring, keyring_file
 from relay.vault.vault import open_vault
 from relay.wiring import Relay, build, open_keyring
-from tests.conftest import in_database
+from tests.databases import in_database
 from tests.services.rig import Rig, make_rig, start_talk
 
 

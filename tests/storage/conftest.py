@@ -11,16 +11,15 @@ import pytest
 
 from relay.storage.database import Database
 from relay.storage.embedded import EmbeddedServer
-from tests.conftest import in_database
-from tests.services.moves import check_moves, watch_moves
+from tests.databases import in_database
+from tests.services.moves import watched_moves
 from tests.services.rig import Rig, make_rig
 
 
 @pytest.fixture
 async def rig(db: Database) -> AsyncIterator[Rig]:
-    await watch_moves(db)
-    yield await make_rig(db)
-    await check_moves(db)
+    async with watched_moves(db):
+        yield await make_rig(db)
 
 
 @pytest.fixture

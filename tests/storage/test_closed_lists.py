@@ -23,7 +23,7 @@ from relay.core.model import (
 from relay.core.phone import NumberKind
 from relay.core.subject import OperatorReason, RequestKind
 from relay.storage.embedded import EmbeddedServer
-from tests.conftest import in_database
+from tests.databases import in_database
 
 LISTS: dict[str, type[StrEnum]] = {
     "message_kind": MessageKind,

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from relay.storage.embedded import EmbeddedServer
-from tests.conftest import in_database
+from tests.databases import in_database
 
 _ID = "00000000-0000-7000-8000-000000000001"
 _NOW = "2026-11-21T12:00:00Z"

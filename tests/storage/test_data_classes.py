@@ -8,7 +8,7 @@ import asyncpg
 from relay.core.affected import TOLD
 from relay.core.retention import classified
 from relay.storage.embedded import EmbeddedServer
-from tests.conftest import in_database
+from tests.databases import in_database
 
 _COLUMNS = """
 select t.relname as name, a.attname as attribute

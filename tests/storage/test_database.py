@@ -15,7 +15,7 @@ from relay.storage import database
 from relay.storage.database import Database, Transaction
 from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
 from tests.api.database_line import line_to
-from tests.conftest import in_database
+from tests.databases import in_database
 from tests.storage.conftest import execute
 
 _COUNT = "create table tally (id int primary key, n int not null); insert into tally values (1, 0), (2, 0)"

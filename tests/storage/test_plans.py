@@ -11,7 +11,7 @@ import pytest
 from relay.storage import database, queries
 from relay.storage.database import Database
 from relay.storage.embedded import EmbeddedServer
-from tests.conftest import in_database
+from tests.databases import in_database
 
 #: Small tables and rare statements that nobody waits for; and what has no plan.
 _EXEMPT = {

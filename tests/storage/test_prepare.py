@@ -7,7 +7,7 @@ import pytest
 
 from relay.storage import queries
 from relay.storage.embedded import EmbeddedServer
-from tests.conftest import in_database
+from tests.databases import in_database
 
 STATEMENTS = [(module, name) for module in queries.modules() for name in queries.load(module)]
 

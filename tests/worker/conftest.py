@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from relay.storage.database import Database
-from tests.services.moves import check_moves, watch_moves
+from tests.services.moves import watched_moves
 from tests.services.rig import Rig, make_rig
 from tests.worker.at_work import SlowCarrier
 
@@ -20,6 +20,5 @@ def carrier() -> SlowCarrier:
 
 @pytest.fixture
 async def rig(db: Database, carrier: SlowCarrier) -> AsyncIterator[Rig]:
-    await watch_moves(db)
-    yield await make_rig(db, answers=httpx.MockTransport(carrier))
-    await check_moves(db)
+    async with watched_moves(db):
+        yield await make_rig(db, answers=httpx.MockTransport(carrier))
