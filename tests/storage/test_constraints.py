@@ -17,6 +17,26 @@ _INDEX = "\\x" + "00" * 16
 
 #: One row of each table as it may be.
 ROWS: Mapping[str, Mapping[str, object]] = {
+    "audit_tree": {
+        "bucket": 1,
+        "account_id": _ID,
+        "origin": "relay.example/log",
+        "reference_key": "\\x" + "00" * 32,
+        "size": 0,
+    },
+    "audit_tile": {"bucket": 1, "account_id": _ID, "level": -1, "n": 0, "hashes": "\\x" + "00" * 64},
+    "audit_entry": {
+        "bucket": 1,
+        "account_id": _ID,
+        "n": 0,
+        "event_id": _ID,
+        "entry_ref": "0" * 32,
+        "type": "session.opened",
+        "at": _NOW,
+        "salt": "\\x" + "00" * 32,
+        "record": "\\x7b7d",
+        "sealed_at": _NOW,
+    },
     "lease": {"bucket": 1, "name": "send", "owner": _ID, "epoch": 1, "until": _NOW},
     "configuration": {"id": 1, "version": 1},
     "account": {
@@ -210,6 +230,11 @@ BROKEN: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "privacy_request_kind": ("privacy_request", {"kind": "gossip"}),
     "privacy_request_reason": ("privacy_request", {"operator_reason": "because"}),
     "only_an_erasure_lasts": ("privacy_request", {"parties": []}),
+    "audit_tree_head_whole": ("audit_tree", {"size": 1}),
+    "audit_tree_reference_key": ("audit_tree", {"reference_key": "\\x00"}),
+    "audit_tile_level": ("audit_tile", {"level": 0}),
+    "audit_tile_whole_hashes": ("audit_tile", {"hashes": "\\x" + "00" * 33}),
+    "audit_entry_erased_whole": ("audit_entry", {"record": None}),
     "migration_lease_id_check": ("migration_lease", {"id": 2}),
 }
 
