@@ -60,10 +60,10 @@ async def show(log: Log | None, visit: Visit, house: House, pages: Pages) -> Res
 
 async def _log_shown(log: Log, caller: Caller, wanted: Wanted, now: datetime) -> dict[str, Any]:
     since, until = charted_days(wanted, now.date())
-    found = await log.entries(caller.account, caller.key_id, wanted, limit=_PER_PAGE)
+    found = await log.read(caller.account, caller.key_id, wanted, limit=_PER_PAGE)
     oldest = found.entries[-1].n if found.entries else None
     return {
-        "band": band(await log.head(caller.account), now),
+        "band": band(found.head, now),
         "entries": found.entries,
         "older": query_of(wanted, oldest) if found.has_older else None,
         "newest": query_of(wanted) if wanted.before is not None else None,
@@ -79,14 +79,12 @@ def band(head: Head | None, now: datetime) -> Shown:
     if head is None:
         return Shown(True, "Nothing has been sealed yet: the log begins with the first event.")
     last = head.size - 1
-    if head.verified < head.size:
-        words = (
-            f"Not verified: the log is signed to entry {last}, its leaves give that root only to {head.verified - 1}."
-        )
+    if not head.is_proved:
+        words = f"Not verified: what is kept does not fit the head that was signed to entry {last}."
         return Shown(
-            False, words, ["Do not trust what stands below. Keep a copy of the checkpoint and ask the operator."]
+            False, words, ["Do not trust what stands below. Keep a copy of the checkpoint, and ask the operator."]
         )
-    details = [f"checkpoint signed {span(now - head.signed_at)} ago"]
+    details = [f"checkpoint signed {span(now - head.signed_at)} ago", "the entries shown are in the tree that it signs"]
     details += [f"witnessed by {w.name} to entry {w.size - 1}, {span(now - w.at)} ago" for w in head.witnessed]
     return Shown(
         True, f"Verified to entry {last}", details if head.witnessed else [*details, "no witness has cosigned it"]

@@ -28,7 +28,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry. ``event`` and ``at`` None: it was erased, only its leaf still stands. ``more``: what else its record says."""
+    """One entry. ``event`` and ``at`` None: it was erased, or its record is none of ours. ``more``: what else its record says."""
 
     n: int
     event: str | None
@@ -36,14 +36,7 @@ class Entry:
     reason: str | None = None
     session: str | None = None
     more: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Entries, newest first; ``has_older``: there are more behind them."""
-
-    entries: Sequence[Entry]
-    has_older: bool
+    is_erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +50,21 @@ class Witnessed:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The log's signed head. ``verified``: up to how many entries the leaves were found to give the root that was signed."""
+    """The log's signed head. ``is_proved``: it is signed, the tree has its root, and the entries shown are in that tree."""
 
     size: int
     signed_at: datetime
-    verified: int
+    is_proved: bool
     witnessed: Sequence[Witnessed] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Entries, newest first; ``has_older``: there are more behind them. ``head`` None: nothing has been sealed yet."""
+
+    head: Head | None
+    entries: Sequence[Entry]
+    has_older: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,11 @@ class DayCount:
 
 
 class Log(Protocol):
-    """An account's log, for who reads it with this key."""
+    """The logs of accounts."""
 
-    async def head(self, account: Account) -> Head | None:
-        """None: nothing has been sealed yet."""
+    async def read(self, account: Account, key_id: UUID, wanted: Wanted, *, limit: int) -> Found:
+        """Entries for who reads with this key."""
         ...
-
-    async def entries(self, account: Account, key_id: UUID, wanted: Wanted, *, limit: int) -> Found: ...
 
     async def counts(self, account: Account, since: date, until: date) -> Sequence[DayCount]:
         """Of the days from ``since`` to ``until``, both included."""

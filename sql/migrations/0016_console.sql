@@ -17,3 +17,6 @@ create table console_link (
     constraint console_link_used_whole check ((used_at is null) = (used_by is null)),
     constraint console_link_refused_after_use check (refused_at is null or used_at is not null)
 );
+
+-- How many entries a day has of each type: audit_page.counts
+create index audit_entry_days on audit_entry (bucket, account_id, at, type);
