@@ -1,6 +1,6 @@
 """Whether what is shown of a log is what its head was signed for.
 
-The keeper's own check: it finds what was changed in a database, not what its owner has signed anew. Auditors check for themselves.
+The keeper's own check: it finds what was changed in a database. What its owner has signed anew, auditors find themselves.
 """
 
 from __future__ import annotations

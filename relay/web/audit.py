@@ -16,7 +16,7 @@ from relay.core.retention import RULES
 from relay.services.keys import Caller
 from relay.services.retention import Report
 from relay.web.chart import charted
-from relay.web.filters import charted_days, query_of, read_wanted
+from relay.web.filters import charted_days, query_of, read_wanted, shown_again
 from relay.web.house import House, Visit
 from relay.web.log import Head, Log, Wanted
 from relay.web.pages import Pages
@@ -48,8 +48,7 @@ async def show(log: Log | None, visit: Visit, house: House, pages: Pages) -> Res
         account=visit.caller.account.name,
         form_token=visit.cookies.form_token(visit.session.nonce),
         log=None if log is None else await _log_shown(log, visit.caller, wanted, now),
-        wanted=wanted,
-        given=visit.request.query_params,
+        given=shown_again(visit.request.query_params),
         problems=problems,
         reasons=REASONS,
         report=report,

@@ -35,6 +35,11 @@ def read_wanted(query: Mapping[str, str]) -> tuple[Wanted, dict[str, str]]:
     return Wanted(**words, since=since, until=None if "until" in problems else until, before=before), problems
 
 
+def shown_again(query: Mapping[str, str]) -> dict[str, str]:
+    """What the form's fields hold when the page is shown; a field for a day takes nothing else."""
+    return {name: value for name, value in query.items() if name not in _DAYS or _day(value.strip())}
+
+
 def charted_days(wanted: Wanted, today: date) -> tuple[date, date]:
     """The first and the last day of the chart: those asked for, else the last thirty; never more than a quarter of a year."""
     last = min(wanted.until or today, today)
