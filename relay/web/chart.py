@@ -113,10 +113,10 @@ def _bar(place: int, row: Row, days: int, top: int) -> list[Piece]:
 
 
 def _round_above(count: int) -> int:
-    """The next of 2, 4, 10, 20, 40, 100 ...: even, for half of it stands on the axis too."""
+    """The next of 2, 4, 6, 8, 10, 20, 40 ...: even, for half of it stands on the axis too."""
     step = 1
     while True:
-        for factor in (2, 4, 10):
+        for factor in (2, 4, 6, 8, 10):
             if count <= factor * step:
                 return factor * step
         step *= 10

@@ -66,7 +66,7 @@ async def _fill(dsn: str) -> None:
     """Events as if much had happened; the sandbox's own worker seals them."""
     connection = await asyncpg.connect(dsn)
     try:
-        account = await connection.fetchrow("select id, bucket from account limit 1")
+        (account,) = await connection.fetch("select id, bucket from account")
         await connection.copy_records_to_table(
             "event",
             records=_events(account["id"], account["bucket"]),
@@ -82,7 +82,7 @@ async def _fill(dsn: str) -> None:
 
 def _events(account: object, bucket: int) -> list[tuple[object, ...]]:
     """Ids are of now, as if all had been committed late: so the sealer finds them at once."""
-    now, made = datetime.now(UTC), []
+    now, made = datetime.now(UTC), list[tuple[object, ...]]()
     for n in range(ENTRIES):
         kind, reason = _KINDS[n * n % len(_KINDS)]
         days = 29.9 * (1 - n / ENTRIES) ** (1 + (n % 7) / 10)
@@ -255,10 +255,10 @@ def test_a_link_lets_in_once_and_leaves_no_trace_in_the_address_when_it_is_opene
 
 def test_somebody_is_out_when_they_log_out(page: Page, sandbox: Running) -> None:
     log_in(page, sandbox)
-    cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}  # type: ignore[typeddict-item]  # all have names
+    cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
     page.click("text=Log out")
     page.wait_for_url("**/console/login")
     page.goto(f"{sandbox.url}/console/audit")
 
     assert page.url.endswith("/console/login")
-    assert (cookies["relay-console"]["httpOnly"], cookies["relay-console"]["sameSite"]) == (True, "Strict")  # type: ignore[typeddict-item]  # the same
+    assert (cookies["relay-console"]["httpOnly"], cookies["relay-console"]["sameSite"]) == (True, "Strict")

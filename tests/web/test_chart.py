@@ -39,7 +39,7 @@ def test_every_day_has_a_row_when_nothing_happened() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "top"), [(0, 2), (1, 2), (3, 4), (5, 10), (10, 10), (11, 20), (41, 100), (1500, 2000)]
+    ("most", "top"), [(0, 2), (1, 2), (3, 4), (5, 6), (10, 10), (11, 20), (41, 60), (667, 800), (1500, 2000)]
 )
 def test_the_axis_ends_at_a_round_number_when_the_highest_bar_is_below(most: int, top: int) -> None:
     assert charted(counted((0, "a.a", most)), FIRST, FIRST).top == top
