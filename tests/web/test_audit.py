@@ -250,6 +250,17 @@ async def test_the_page_warns_when_somebody_changed_the_database(rig: Rig, talk:
     assert (before.head.is_proved, after.head.is_proved) == (True, False)
 
 
+async def test_the_tree_is_checked_when_no_entry_is_shown(rig: Rig, talk: Talk) -> None:
+    log, none = SealedLog(rig.relay.audit_page), Wanted(event="nothing.such")
+    before = await log.read(rig.account, rig.account.id, none, limit=50)
+    await rig.rows(f"{_CHANGES['a leaf']} returning 1 as x")
+    after = await log.read(rig.account, rig.account.id, none, limit=50)
+
+    assert before.head is not None
+    assert after.head is not None
+    assert (list(after.entries), before.head.is_proved, after.head.is_proved) == ([], True, False)
+
+
 async def test_the_log_of_an_account_is_its_own_when_another_reads(rig: Rig, talk: Talk) -> None:
     other = await rig.relay.accounts.add("another market")
     found = await SealedLog(rig.relay.audit_page).read(other, other.id, Wanted(), limit=50)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -176,6 +177,7 @@ async def test_the_session_is_over_within_a_second_when_its_own_key_is_revoked(s
     await somebody.log_in(await audit_key(rig))
     before = await somebody.is_in()
     (own,) = [key for key in await rig.relay.keys.listed(rig.account) if key.name == "console"]
+    assert own.expires_at == own.created_at + timedelta(hours=8)
     await rig.relay.keys.revoke(rig.account, own.id)
     await asyncio.sleep(_EFFECTIVE_WITHIN)
 
@@ -219,6 +221,9 @@ async def test_a_cookie_is_refused_when_one_letter_of_it_is_another(somebody: Br
             forged = good[:place] + ("A" if good[place] != "A" else "B") + good[place + 1 :]
             other.http.cookies.set(SESSION, forged, domain="relay.example.com")
             assert not await other.is_in(), place
+        for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".replace(good[-1], ""):
+            other.http.cookies.set(SESSION, good[:-1] + letter, domain="relay.example.com")
+            assert not await other.is_in(), letter
         for forged in ("", "x", good + ".", good[:-1], good.replace(".", "..")):
             other.http.cookies.set(SESSION, forged, domain="relay.example.com")
             assert not await other.is_in(), forged
