@@ -24,9 +24,9 @@ def key_id(spelled: str) -> UUID:
     return parse(IdKind.KEY, f"key_{spelled.split('_')[1]}")
 
 
-async def told(rig: Rig) -> list[object]:
+async def told(rig: Rig) -> list[str]:
     """The events of keys."""
-    return [row["type"] for row in await rig.rows("select type from event where type like 'key.%'")]
+    return [str(row["type"]) for row in await rig.rows("select type from event where type like 'key.%'")]
 
 
 async def test_an_auditor_is_in_when_their_key_is_typed_in(somebody: Browser, rig: Rig) -> None:
