@@ -92,10 +92,12 @@ async def test_every_wrong_secret_gets_one_answer_when_it_is_typed_in(somebody: 
 
 async def test_a_link_lets_in_once_when_it_is_shown_twice(somebody: Browser, rig: Rig) -> None:
     link = await rig.relay.keys.link(rig.account)
+    (key,) = await rig.relay.keys.listed(rig.account)
     first = await somebody.log_in(link)
     async with browser(rig) as other:
         second, third = await other.log_in(link), await other.log_in(link)
 
+    assert key.expires_at == key.created_at + timedelta(hours=8, minutes=10)
     assert [answer.status_code for answer in (first, second, third)] == [303, 403, 403]
     assert await somebody.is_in()
     assert sorted(await told(rig)) == ["key.created", "key.link_refused", "key.link_used", "key.linked"]
