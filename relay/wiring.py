@@ -26,6 +26,7 @@ from relay.services.accounts import Accounts
 from relay.services.affected import Affected
 from relay.services.ambiguity import Ambiguity
 from relay.services.audit_log import AuditLog
+from relay.services.audit_page import AuditPage
 from relay.services.audit_reading import AuditReading
 from relay.services.connections import Connections
 from relay.services.depths import Depths
@@ -114,6 +115,11 @@ class Relay:
     def audit_reading(self) -> AuditReading:
         """The audit log as auditors read it."""
         return AuditReading(self.database)
+
+    @property
+    def audit_page(self) -> AuditPage:
+        """The audit log as the console shows it."""
+        return AuditPage(self.database, self.vault)
 
     @property
     def public_url(self) -> str:
