@@ -80,7 +80,7 @@ async def test_a_pack_knows_the_keys_of_its_own_time_when_another_has_come_since
         assert verify_pack(packs[1], Wanted([key], verify)).holds
 
 
-async def open_files() -> int:
+def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
@@ -89,7 +89,7 @@ async def test_nothing_is_left_when_who_fetches_gives_up_anywhere(rig: Rig, tmp_
     await grown(rig, 1500)
     export, chance = await asked(rig), random.Random(20261121)
     await fetched(rig, export, tmp_path / "first.zip")
-    before, ended = await open_files(), 0
+    before, ended = open_files(), 0
     for _ in range(100):
         running = asyncio.create_task(fetched(rig, export, tmp_path / "given-up.zip"))
         await asyncio.sleep(chance.random() * 0.08)
@@ -99,7 +99,7 @@ async def test_nothing_is_left_when_who_fetches_gives_up_anywhere(rig: Rig, tmp_
             ended += 1
 
     assert ended < 90
-    assert await open_files() <= before
+    assert open_files() <= before
     pack = await fetched(rig, export, tmp_path / "last.zip")
     assert verify_pack(pack, Wanted(await keys(rig), verify)).holds
     assert pack.read_bytes() == (tmp_path / "first.zip").read_bytes()
