@@ -6,9 +6,12 @@ import asyncio
 import json
 import random
 import sys
+import zipfile
 from asyncio.subprocess import PIPE
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -74,10 +77,30 @@ async def test_a_pack_knows_the_keys_of_its_own_time_when_another_has_come_since
     old_key, new_key = await keys(rig)
     packs = [await fetched(rig, export, tmp_path / f"{n}.zip") for n, export in enumerate((older, newer))]
 
+    assert [len(zipfile.ZipFile(pack).read("keys.txt").splitlines()) for pack in packs] == [1, 2]
     assert verify_pack(packs[0], Wanted([old_key], verify)).holds
     assert not verify_pack(packs[0], Wanted([new_key], verify)).holds
     for key in (old_key, new_key):
         assert verify_pack(packs[1], Wanted([key], verify)).holds
+
+
+async def test_a_run_begins_with_its_first_second_and_ends_before_its_last(rig: Rig) -> None:
+    await grown(rig, 2)
+    rig.later(seconds=90)
+    await grown(rig, 3)
+    (row,) = await rig.rows("select max(at) as last, max(n) as n from audit_entry")
+    last, end = cast("datetime", row["last"]), cast("int", row["n"]) + 1
+    of = {
+        period: await rig.relay.audit_exports.ask(rig.account, period, {}, key_id=None, seed=await rig.seed())
+        for period in (
+            Period(last),
+            Period(None, last),
+            Period(last, last + timedelta(seconds=1)),
+            Period(last + timedelta(1)),
+        )
+    }
+
+    assert [(e.first_n, e.end_n) for e in of.values()] == [(end - 3, end), (0, end - 3), (end - 3, end), (0, 0)]
 
 
 def open_files() -> int:
