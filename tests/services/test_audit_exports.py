@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import sys
+import time
 import zipfile
 from asyncio.subprocess import PIPE
 from contextlib import suppress
@@ -25,6 +26,7 @@ from relay.storage.audit_exports import Export
 from relay.storage.database import Database
 from relay.vault.log_keys import verify
 from tests.services.rig import Rig, make_rig
+from tests.services.waiting import until
 
 LOG = Purpose.LOG
 
@@ -126,6 +128,43 @@ async def test_nothing_is_left_when_who_fetches_gives_up_anywhere(rig: Rig, tmp_
     pack = await fetched(rig, export, tmp_path / "last.zip")
     assert verify_pack(pack, Wanted(await keys(rig), verify)).holds
     assert pack.read_bytes() == (tmp_path / "first.zip").read_bytes()
+
+
+class Slow(PackStream):
+    """A pack that takes its time, and knows whether it was closed meanwhile."""
+
+    at_work, was_disturbed = False, False
+
+    def add_leaves(self, joined: bytes) -> None:
+        self.at_work = True
+        time.sleep(0.3)
+        self.at_work = False
+
+    def close(self) -> None:
+        self.was_disturbed |= self.at_work
+        super().close()
+
+
+async def test_a_pack_is_not_closed_while_a_thread_writes_into_it(rig: Rig) -> None:
+    await grown(rig, 2)
+    export = await asked(rig)
+    pack = Slow(await rig.relay.audit_exports.contents(export))
+
+    async def filled() -> None:
+        with pack:
+            async for _ in rig.relay.audit_exports.fill(export, pack):
+                pass
+
+    async def is_at_work() -> bool:
+        return pack.at_work
+
+    running = asyncio.create_task(filled())
+    await until(is_at_work)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert not pack.was_disturbed
 
 
 @pytest.mark.timeout(180)
