@@ -25,6 +25,7 @@ from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.affected import Affected
 from relay.services.ambiguity import Ambiguity
+from relay.services.audit_exports import AuditExports
 from relay.services.audit_log import AuditLog
 from relay.services.audit_page import AuditPage
 from relay.services.audit_reading import AuditReading
@@ -120,6 +121,11 @@ class Relay:
     def audit_page(self) -> AuditPage:
         """The audit log as the console shows it."""
         return AuditPage(self.database, self.vault)
+
+    @property
+    def audit_exports(self) -> AuditExports:
+        """The audit log as it is exported."""
+        return AuditExports(self.database)
 
     @property
     def public_url(self) -> str:
@@ -309,6 +315,7 @@ def _steps(relay: Relay) -> list[Step]:
         Step("seal", 2 * often, lambda lease: relay.audit_log.seal(lease.bucket)),
         Step("sweep", rarely, lambda lease: relay.audit_log.sweep(lease.bucket)),
         Step("forget_entries", 10 * rarely, lambda lease: relay.audit_log.forget(lease.bucket)),
+        Step("forget_exports", 10 * rarely, lambda lease: relay.audit_exports.forget(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 

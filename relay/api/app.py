@@ -23,6 +23,7 @@ from relay import logs, metrics
 from relay.api import (
     account,
     audit,
+    audit_exports,
     downloads,
     messages,
     numbers,
@@ -59,6 +60,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *verifications.ENDPOINTS,
     *privacy.ENDPOINTS,
     *audit.ENDPOINTS,
+    *audit_exports.ENDPOINTS,
 )
 
 # With a letter in it: one of digits alone may be a phone, and the log would keep it.
@@ -73,8 +75,9 @@ def build_app(services: Services, *, api_rate: float, extra: Sequence[BaseRoute]
     for path in dict.fromkeys(e.path for e in ENDPOINTS):
         here = {e.method: e for e in ENDPOINTS if e.path == path}
         routes.append(Route(path, _Way(here, services, limits), methods=list(here)))
+    links = [downloads.route(services), audit_exports.route(services)]
     app = Starlette(
-        routes=[*routes, *operations.routes(services, ENDPOINTS), downloads.route(services), *extra],
+        routes=[*routes, *operations.routes(services, ENDPOINTS), *links, *extra],
         exception_handlers={404: _no_such_call, 405: _no_such_call},
     )
     app.router.redirect_slashes = False  # the address that it would name comes from the Host header

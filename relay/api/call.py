@@ -13,6 +13,7 @@ from relay.core.ids import Seed
 from relay.core.model import Scope
 from relay.services.accounts import Accounts
 from relay.services.affected import Affected
+from relay.services.audit_exports import AuditExports
 from relay.services.audit_reading import AuditReading
 from relay.services.connections import Connections
 from relay.services.erasure import Erasure
@@ -53,6 +54,8 @@ class Services(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def affected(self) -> Affected: ...
+    @property
+    def audit_exports(self) -> AuditExports: ...
     @property
     def audit_reading(self) -> AuditReading: ...
     @property

@@ -161,6 +161,13 @@ class CheckBody(Body):
     code: Annotated[str, Field(pattern="^[0-9]{6}$", description="six digits")]
 
 
+class AuditExportBody(Body):
+    """Entries dated within a time; all of them when none is given."""
+
+    since: Annotated[str, Field(max_length=40)] | None = None
+    until: Annotated[str, Field(max_length=40)] | None = None
+
+
 class PrivacyRequestBody(Body):
     """A hold is about a session, the others are about a person: which fields go together is for ``privacy`` to say."""
 

@@ -1,22 +1,20 @@
 """``relay audit``: the auditor's own tools. They need a pack or a log's address, and the log's public key; no database, no
-keyring, no settings: they run wherever the package is installed.
+keyring, no settings: they run wherever the package is installed. But for ``export``, which is the operator's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from relay.cli import running
+from relay.cli import exporting
 from relay.cli.fetching import fetching
+from relay.cli.progress import bar
 from relay.cli.running import told
 from relay.core.errors import EvidenceRefused, OperatorMistake
 from relay.core.notes import KeyType, Note, NoteKey, parse_key
@@ -31,6 +29,7 @@ from relay.vault import witness_key
 from relay.vault.log_keys import verify as signature_is_right
 
 app = typer.Typer(help="Check an audit log, without trusting whoever runs it.", no_args_is_help=True)
+app.command("export")(exporting.export)
 
 _LATEST_HOURS = int(verifying.LATEST.total_seconds()) // 3600
 
@@ -57,12 +56,12 @@ def verify(
 ) -> None:
     """Check an evidence pack, or a log as it is served. A line for each check; exit code 1 when anything is wrong."""
     started = time.monotonic()
-    with told(), _bar() as bar:
+    with told(), bar("checking") as shown:
         wanted = Wanted(_keys(key), signature_is_right, timedelta(hours=late))
         if what.startswith(("https://", "http://")):
-            report = asyncio.run(_verify_served(what, api_key, wanted, seen, bar))
+            report = asyncio.run(_verify_served(what, api_key, wanted, seen, shown))
         else:
-            report = verify_pack(Path(what), wanted, bar)
+            report = verify_pack(Path(what), wanted, shown)
     _tell(report, time.monotonic() - started)
 
 
@@ -140,15 +139,3 @@ def _told_of(seen: Seen) -> str:
     if seen.size == seen.since:
         return f"unchanged: {seen.size} entries"
     return f"grown from {seen.since} to {seen.size} entries; nothing before that was altered"
-
-
-@contextmanager
-def _bar() -> Iterator[verifying.Progress]:
-    """A progress bar on a terminal; nothing anywhere else."""
-    if not running.err.is_terminal:
-        yield lambda done, size: None
-        return
-    columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=running.err, transient=True) as shown:
-        task = shown.add_task("", total=None)
-        yield lambda done, size: shown.update(task, completed=done, total=size)

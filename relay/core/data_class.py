@@ -24,6 +24,7 @@ class DataClass(StrEnum):
     EVENT = "event"
     AUDIT_ENTRY = "audit_entry"
     AUDIT_TREE = "audit_tree"
+    AUDIT_EXPORT = "audit_export"
     HOLD = "hold"
     PRIVACY_REQUEST = "privacy_request"
     EXPORT = "export"

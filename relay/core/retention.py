@@ -186,6 +186,17 @@ RULES: Mapping[DataClass, Rule] = {
             audit_key="bucket account_id key_id verifier first_size first_at",
         ),
     ),
+    DataClass.AUDIT_EXPORT: Rule(
+        "that the audit log was exported, by whose key, which entries, under which head; no entry itself",
+        _STAFF,
+        "to make the same evidence pack again when fetching it broke off",
+        EXPORTS_FOR,
+        "7 days",
+        CLEAR,
+        columns(
+            audit_export="bucket id account_id asked_at asked_by checkpoint first_n end_n since until retention",
+        ),
+    ),
     DataClass.HOLD: Rule(
         "which sessions are kept beyond their period, why and by whose key",
         _PAIR,

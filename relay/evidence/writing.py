@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from relay.core import pack, pack_readme
 from relay.core.entries import decoded
@@ -42,24 +45,22 @@ class Contents:
         return About(head.origin, head.size, self.first, end, self.since, self.until)
 
 
-class PackWriter:
-    """Writes a pack into an empty folder: all leaves, then the entries, then ``finish``. A context manager; what it leaves behind
-    without ``finish`` has no SHA256SUMS, and no reader takes it for a pack."""
+class Packing(ABC):
+    """Makes a pack, wherever its files go: all leaves, then the entries, then ``finish``. A context manager; what it leaves
+    behind without ``finish`` has no SHA256SUMS, and no reader takes it for a pack."""
 
-    def __init__(self, folder: Path, contents: Contents) -> None:
-        self._folder, self._contents, self.about = folder, contents, contents.about()
+    def __init__(self, contents: Contents) -> None:
+        self._contents, self.about = contents, contents.about()
         self._size = 0
         self._edge: Edge = ()
+        self._is_whole = False
         self._next = self.about.first
-        folder.mkdir(parents=True, exist_ok=True)
-        self._leaves: BinaryIO = self._new(pack.LEAVES)
-        self._entries = self._new(pack.ENTRIES)
-        self._table = self._new(pack.TABLE)
-        self._table.write(pack.table_head())
+        self._sums = {name: sha256() for name in pack.LISTED}
+        self._put(pack.TABLE, pack.table_head())
 
     def add_leaves(self, joined: bytes) -> None:
         """Leaves of 32 bytes one after the other, from the log's first on; however many at a time."""
-        self._leaves.write(joined)
+        self._put(pack.LEAVES, joined)
         self._size, self._edge = extend(self._size, self._edge, map(leaf_hash, split(joined)))
 
     def add_entries(self, entries: Iterable[PackedEntry]) -> None:
@@ -67,30 +68,36 @@ class PackWriter:
         stands in the tree, or not the next."""
         if self._size != self.about.size:
             raise EvidenceRefused("all leaves come before the entries", code="pack_refused")
-        if not self._leaves.closed:
+        if not self._is_whole:
             self._check_root()
-        with (self._folder / pack.LEAVES).open("rb") as leaves:
+        with self._leaves_again() as leaves:
             leaves.seek(self._next * HASH_BYTES)
             for entry in entries:
                 self._add(entry, leaves.read(HASH_BYTES))
 
     def _check_root(self) -> None:
-        self._leaves.close()
         if edge_root(self._edge) != parse_checkpoint(self._contents.checkpoint.text).root:
             raise EvidenceRefused("the leaves are not those of the checkpoint", code="pack_refused")
+        self._is_whole = True
 
     def _add(self, entry: PackedEntry, leaf: bytes) -> None:
         if entry.index != self._next or self._next >= self.about.end or entry.leaf() != leaf:
             raise EvidenceRefused(f"entry {entry.index} is not what comes next in the log", code="pack_refused")
-        self._entries.write(entry.written())
-        self._table.write(pack.table_line(entry.index, None if entry.record is None else decoded(entry.record)))
+        self._put(pack.ENTRIES, entry.written())
+        self._put(pack.TABLE, pack.table_line(entry.index, None if entry.record is None else decoded(entry.record)))
         self._next += 1
 
     def finish(self) -> None:
-        """Write the rest; afterwards the folder is a pack. Raises EvidenceRefused when entries are missing."""
+        """Write the rest; afterwards it is a pack. Raises EvidenceRefused when entries are missing."""
+        for _ in self.finishing():
+            pass
+
+    def finishing(self) -> Iterator[bool]:
+        """The same, little by little: True after each step."""
         self.add_entries(())
         if self._next != self.about.end:
             raise EvidenceRefused("entries are missing", code="pack_refused")
+        yield from self._complete_table()
         small = {
             pack.README: pack_readme.TEXT.encode(),
             pack.HEAD: self._contents.checkpoint.written().encode(),
@@ -99,19 +106,71 @@ class PackWriter:
             pack.RETENTION: pack.document(self._contents.retention),
         }
         for name, text in small.items():
-            with self._new(name) as stream:
-                stream.write(text)
+            self._put(name, text)
+        self._seal(pack.written_sums({name: hashed.hexdigest() for name, hashed in self._sums.items()}))
+        yield True
+
+    def _put(self, name: str, text: bytes) -> None:
+        self._sums[name].update(text)
+        self._write(name, text)
+
+    @abstractmethod
+    def _write(self, name: str, text: bytes) -> None:
+        """Add to a file."""
+
+    @abstractmethod
+    def _leaves_again(self) -> AbstractContextManager[BinaryIO]:
+        """All leaves, to be read."""
+
+    @abstractmethod
+    def _complete_table(self) -> Iterator[bool]:
+        """Put the table in its place if it is not there yet; True after each step."""
+
+    @abstractmethod
+    def _seal(self, sums: bytes) -> None:
+        """Write SHA256SUMS, when all else is written."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close what is open. A pack that is not finished stays unfinished."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.close()
-        files = Folder(self._folder)
-        sums = pack.written_sums({name: pack.digest(chunks(files, name)) for name in pack.LISTED})
+
+
+class PackWriter(Packing):
+    """Writes a pack into an empty folder."""
+
+    def __init__(self, folder: Path, contents: Contents) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._open = {name: self._new(name) for name in (pack.LEAVES, pack.ENTRIES, pack.TABLE)}
+        super().__init__(contents)
+
+    def _write(self, name: str, text: bytes) -> None:
+        if name not in self._open:
+            self._open[name] = self._new(name)
+        self._open[name].write(text)
+
+    def _leaves_again(self) -> AbstractContextManager[BinaryIO]:
+        self._open[pack.LEAVES].flush()
+        return (self._folder / pack.LEAVES).open("rb")
+
+    def _complete_table(self) -> Iterator[bool]:
+        return iter(())
+
+    def _seal(self, sums: bytes) -> None:
+        self.close()
         with self._new(pack.SUMS) as stream:
             stream.write(sums)
             stream.flush()
             os.fsync(stream.fileno())
 
     def close(self) -> None:
-        """Close what is open. A pack that is not finished stays unfinished."""
-        for stream in (self._leaves, self._entries, self._table):
+        for stream in self._open.values():
             stream.close()
 
     def _new(self, name: str) -> BinaryIO:
@@ -122,20 +181,19 @@ class PackWriter:
                 f"{self._folder} is not empty: {name} is there already", code="pack_refused"
             ) from None
 
-    def __enter__(self) -> PackWriter:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def member(name: str) -> zipfile.ZipInfo:
+    """A file of a pack as a zip has it. Not compressed: leaves and salts do not get smaller, and how the rest would be compressed
+    depends on who does it."""
+    found = zipfile.ZipInfo(name, _NO_TIME)
+    found.external_attr = 0o644 << 16
+    return found
 
 
 def zip_pack(folder: Path, into: Path) -> None:
-    """Put a finished pack into one file. Not compressed: leaves and salts do not get smaller, and how the rest would be
-    compressed depends on who does it."""
+    """Put a finished pack into one file."""
     with zipfile.ZipFile(into, "x") as archive:
         for name in (*pack.LISTED, pack.SUMS):
-            member = zipfile.ZipInfo(name, _NO_TIME)
-            member.external_attr = 0o644 << 16
-            with archive.open(member, "w", force_zip64=True) as target:
+            with archive.open(member(name), "w", force_zip64=True) as target:
                 for chunk in chunks(Folder(folder), name):
                     target.write(chunk)

@@ -50,6 +50,7 @@ async def held_in(
         "event",
         "audit_entry",
         "audit_tree",
+        "audit_export",
         "hold",
         "privacy_request",
         "export",

@@ -113,6 +113,11 @@ select coalesce(sum(t.size), 0)::bigint as held, null::timestamptz as oldest,
        count(*) filter (where t.size < 0 and t.signed_at <= $3::timestamptz) as overdue
   from audit_tree t where t.bucket = $1::smallint and ($2::uuid is null or t.account_id = $2::uuid);
 
+-- name: audit_export
+-- $1 bucket $2 account $3 asked before
+select count(*) as held, min(x.asked_at) as oldest, count(*) filter (where x.asked_at <= $3::timestamptz) as overdue
+  from audit_export x where x.bucket = $1::smallint and ($2::uuid is null or x.account_id = $2::uuid);
+
 -- name: hold
 -- $1 bucket $2 account $3 any time. One without a session holds nothing
 select count(*) as held, min(h.placed_at) as oldest,

@@ -6,7 +6,9 @@ What must come of it is for other tests to say; here it is only made sure that e
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import zipfile
 from collections.abc import Sequence
 
 from tests.acceptance.canary_town import NORTH, PEOPLE, SOUTH, STRANGER, WEST, Pair, Town, eventually, text_of, word
@@ -282,6 +284,13 @@ async def _audit(town: Town) -> None:
         page = await town.made("GET", f"/v1/audit/entries?limit=200&cursor={page['next_cursor']}")
     for path in paths:
         assert (await town.ask("GET", path)).status_code == 200, path
+    made = await town.made("POST", "/v1/audit/exports", {"since": "2026-01-01T00:00:00Z"})
+    export = await town.made("GET", f"/v1/audit/exports/{made['id']}")
+    pack = await town.ask("GET", export["download"]["url"], authorization="")
+    with zipfile.ZipFile(io.BytesIO(pack.content)) as archive:
+        told = [archive.read(name).decode("latin-1") for name in archive.namelist()]
+    assert len(told) == 9
+    town.seen += told
 
 
 async def operate(town: Town) -> None:

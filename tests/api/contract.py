@@ -108,6 +108,8 @@ CONTRACT: tuple[Row, ...] = (
     Row("GET", "/v1/audit/proof", _L, asked="entry"),
     Row("GET", "/v1/audit/entries", _L),
     Row("GET", "/v1/audit/keys", _L),
+    Row("POST", "/v1/audit/exports", _L, body=lambda _: {"since": "2026-01-01T00:00:00Z"}),
+    Row("GET", "/v1/audit/exports/{id}", _L, "audit export"),
 )
 
 #: The kind of id that each thing has.
@@ -122,6 +124,7 @@ KINDS = {
     "empty pool": IdKind.POOL,
     "verification": IdKind.VERIFICATION,
     "request": IdKind.REQUEST,
+    "audit export": IdKind.REQUEST,
 }
 
 
@@ -140,6 +143,7 @@ async def furnished(api: Api) -> World:
     return {
         "session": session["id"],
         "entry": entries[0]["id"],
+        "audit export": (await api.made("/v1/audit/exports", {}))["id"],
         "held session": held["id"],
         "request": request["id"],
         "participant": session["participants"][0]["id"],

@@ -47,6 +47,7 @@ def test_only_what_is_about_nobody_is_not_counted_when_an_account_asks() -> None
         "audit_key",
         "audit_reader",
         "console_link",
+        "audit_export",
     }
     assert operation <= silent
 

@@ -38,6 +38,7 @@ def test_the_periods_are_the_promised_ones() -> None:
         "attempt": 90,
         "event": 30,
         "audit_entry": 396,
+        "audit_export": 7,
         "privacy_request": 396,
         "export": 7,
         "automatic_answer": 1,

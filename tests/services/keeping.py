@@ -43,6 +43,7 @@ _TABLES = {
     "erasure": "session_id, asked_at",
     "privacy_request": "id, asked_at, parties is not null as lasts",
     "privacy_export": "id, made_at",
+    "audit_export": "id, asked_at",
     "verification": "id, created_at",
     "number_state": "number_id",
     "api_key": "id",
@@ -94,6 +95,7 @@ class Watcher:
             yield from (((table, tuple(row.values())), NEVER) for row in rows[table])
         yield from ((("fanout", f["id"]), AT_ONCE) for f in rows["fanout"])
         yield from ((("export", x["id"]), x["made_at"] + WEEK) for x in rows["privacy_export"])
+        yield from ((("audit export", x["id"]), x["asked_at"] + WEEK) for x in rows["audit_export"])
         for r in rows["privacy_request"]:
             yield ("request", r["id"]), r["asked_at"] + YEAR
             if r["lasts"]:

@@ -25,6 +25,16 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "size": 0,
     },
     "audit_tile": {"bucket": 1, "account_id": _ID, "level": -1, "n": 0, "hashes": "\\x" + "00" * 64},
+    "audit_export": {
+        "bucket": 1,
+        "id": _ID,
+        "account_id": _ID,
+        "asked_at": _NOW,
+        "checkpoint": "",
+        "first_n": 0,
+        "end_n": 1,
+        "retention": {},
+    },
     "audit_entry": {
         "bucket": 1,
         "account_id": _ID,
@@ -245,6 +255,7 @@ BROKEN: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "audit_tree_reference_key": ("audit_tree", {"reference_key": "\\x00"}),
     "audit_tile_level": ("audit_tile", {"level": 0}),
     "audit_tile_whole_hashes": ("audit_tile", {"hashes": "\\x" + "00" * 33}),
+    "audit_export_run": ("audit_export", {"first_n": 2}),
     "audit_entry_erased_whole": ("audit_entry", {"record": None}),
     "migration_lease_id_check": ("migration_lease", {"id": 2}),
 }

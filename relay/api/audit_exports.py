@@ -1,0 +1,104 @@
+"""``/v1/audit/exports``: the log as an evidence pack. The pack is made while it is sent, from the log as it stood when it was
+asked for, and lies nowhere: who is interrupted fetches it anew, from its beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from relay import logs
+from relay.api.call import Call, Endpoint, Reply, Services
+from relay.api.downloads import Links, answering, headers_of
+from relay.api.privacy import report_json
+from relay.api.schemas import AuditExportBody
+from relay.core import ids
+from relay.core.errors import RelayError
+from relay.core.exporting import read_period
+from relay.core.ids import IdKind, public
+from relay.core.model import Scope
+from relay.core.periods import EXPORTS_FOR
+from relay.core.times import written
+from relay.evidence.streaming import PackStream
+from relay.storage.audit_exports import Export
+
+DOWNLOADS = "/v1/audit/downloads/{token}"
+_KIND = "application/zip"
+
+
+async def ask(call: Call) -> Reply:
+    """Ask for an export. That it was asked for is an event."""
+    body = call.read(AuditExportBody)
+    period = read_period(body.since, body.until)
+    report = report_json(await call.services.retention.report(call.account))
+    exports, key_id = call.services.audit_exports, call.caller.key_id
+    export = await exports.ask(call.account, period, report, key_id=key_id, seed=call.seed)
+    return Reply(export_json(call, export), 201)
+
+
+async def read(call: Call) -> Reply:
+    export_id = ids.parse(IdKind.REQUEST, call.path["id"])
+    return Reply(export_json(call, await call.services.audit_exports.read(call.account, export_id)))
+
+
+def export_json(call: Call, e: Export) -> dict[str, Any]:
+    """An export: how many entries are in its pack, and where to fetch that."""
+    until = e.asked_at + EXPORTS_FOR
+    address = call.services.public_url.rstrip("/") + DOWNLOADS.replace(
+        "{token}", _links(call.services).write(e.id, until)
+    )
+    return {
+        "id": public(IdKind.REQUEST, e.id),
+        "asked_at": written(e.asked_at),
+        "entries": e.end_n - e.first_n,
+        "download": {"url": address, "expires_at": written(until)},
+    }
+
+
+def _links(services: Services) -> Links:
+    return Links(services.vault.tokens.download_secret, "relay audit export")
+
+
+def route(services: Services) -> Route:
+    """Where a pack is fetched; no key is asked for: the link is the key."""
+
+    async def found(request: Request) -> Response:
+        named = _links(services).read(request.path_params["token"], await services.database.now())
+        export = await services.audit_exports.linked(named)
+        headers = headers_of(f"{public(IdKind.REQUEST, named)}.zip") | {"accept-ranges": "none"}
+        made = _nothing() if request.method == "HEAD" else pieces(services, export)
+        return StreamingResponse(made, headers=headers, media_type=_KIND)
+
+    return Route(DOWNLOADS, answering(found))
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """How long a pack is, nobody knows before it is made."""
+    nothing: tuple[bytes, ...] = ()
+    for piece in nothing:
+        yield piece
+
+
+async def pieces(services: Services, export: Export) -> AsyncIterator[bytes]:
+    """The pack of an export as a zip, piece by piece. What breaks it off leaves a zip without its end, which no reader takes."""
+    exports = services.audit_exports
+    try:
+        with PackStream(await exports.contents(export)) as pack:
+            async for _ in exports.fill(export, pack):
+                yield pack.taken()
+            yield pack.taken()
+    except RelayError as error:
+        logs.trouble("export_broke_off", error)
+        raise
+
+
+_A = Scope.AUDIT
+
+ENDPOINTS = (
+    Endpoint("POST", "/v1/audit/exports", _A, ask, "Export the log as an evidence pack", AuditExportBody),
+    Endpoint("GET", "/v1/audit/exports/{id}", _A, read, "An export, and where to fetch its pack"),
+)
