@@ -78,7 +78,8 @@ def route(services: Services) -> Route:
 
 async def _nothing() -> AsyncIterator[bytes]:
     """How long a pack is, nobody knows before it is made."""
-    for piece in ():
+    nothing: tuple[bytes, ...] = ()
+    for piece in nothing:
         yield piece
 
 
