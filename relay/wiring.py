@@ -27,6 +27,7 @@ from relay.services.affected import Affected
 from relay.services.ambiguity import Ambiguity
 from relay.services.audit_exports import AuditExports
 from relay.services.audit_log import AuditLog
+from relay.services.audit_page import AuditPage
 from relay.services.audit_reading import AuditReading
 from relay.services.connections import Connections
 from relay.services.depths import Depths
@@ -120,6 +121,11 @@ class Relay:
     def audit_exports(self) -> AuditExports:
         """The audit log as it is exported."""
         return AuditExports(self.database)
+
+    @property
+    def audit_page(self) -> AuditPage:
+        """The audit log as the console shows it."""
+        return AuditPage(self.database, self.vault)
 
     @property
     def public_url(self) -> str:

@@ -74,6 +74,9 @@ _TOLD = {
     ("number_state", "state"),
     ("pool", "status"),
     ("verification", "status"),
+    ("api_key", "revoked_at"),
+    ("console_link", "used_at"),
+    ("console_link", "refused_at"),
 }
 
 

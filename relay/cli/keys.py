@@ -1,4 +1,4 @@
-"""``relay keys``: API keys. A key is shown once, when it is made, and can never be read again."""
+"""``relay keys``: API keys, and links into the console. Each is shown once, when it is made, and can never be read again."""
 
 from __future__ import annotations
 
@@ -50,6 +50,19 @@ def list_keys(account: OfAccount, as_json: AsJson = False) -> None:
         found = await relay.keys.listed(await relay.accounts.by_name(account))
         now = await relay.database.now()
         print_listing([_document(key, now) for key in found], columns=_COLUMNS, as_json=as_json)
+
+    administer(work)
+
+
+@app.command("link")
+def link(account: OfAccount) -> None:
+    """Make a link that lets an auditor into the console once, within ten minutes. It stands alone on stdout."""
+
+    async def work(relay: Relay) -> None:
+        token = await relay.keys.link(await relay.accounts.by_name(account))
+        # Behind the # it is never sent: no log of a server and no Referer can have it.
+        typer.echo(f"{relay.public_url}/console/login#{token}")
+        say("good once, within ten minutes, for eight hours at the console; whoever opens it first is in")
 
     administer(work)
 

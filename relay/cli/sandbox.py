@@ -44,6 +44,8 @@ from relay.sandbox.routes import Sandbox
 from relay.sandbox.tour import tell
 from relay.sandbox.tour_stage import Place
 from relay.settings import Settings
+from relay.web import console
+from relay.web.sealed_log import SealedLog
 from relay.wiring import Relay, keeping_keys, open_relay, working
 
 _HOST = "127.0.0.1"
@@ -219,7 +221,9 @@ async def _serving(relay: Relay, control: Control, memory: Memory, listener: soc
     async with keeping_keys(relay), working(relay) as leases, client(settings.public_url, bearer) as http:
         clock = Clock(relay.database, control, remember, leases.turn)
         routes = Sandbox(control, Marketplace(http), clock, relay.database).routes()
-        app = build_app(relay, api_rate=settings.api_rate, extra=routes)
+        app = build_app(
+            relay, api_rate=settings.api_rate, extra=[*routes, *console.routes(relay, SealedLog(relay.audit_page))]
+        )
         async with serving(ProviderHooks(relay, public_url=settings.public_url, behind=app), listener):
             yield
 
@@ -258,6 +262,7 @@ def _print_welcome(address: _Address, folder: Path) -> None:
     lines = [
         Text.assemble(("Relay's sandbox is running.", "bold"), " Nothing here reaches a real phone.\n"),
         Text.assemble(("  Two phones  ", "dim"), (f"{address.url}/sandbox", "bold cyan")),
+        Text.assemble(("  Audit       ", "dim"), f"{address.url}/console", ("  key ", "dim"), address.audit_key),
         Text.assemble(("  API         ", "dim"), f"{address.url}/v1"),
         Text.assemble(("  Key         ", "dim"), address.api_key),
         Text.assemble(("  Data        ", "dim"), f"{folder}\n"),

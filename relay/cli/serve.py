@@ -16,6 +16,8 @@ from relay.cli.running import database, run, settings_or_exit, told, until_stopp
 from relay.cli.schema import migrate_now
 from relay.cli.workers import Workers
 from relay.settings import Settings
+from relay.web import console
+from relay.web.sealed_log import SealedLog
 from relay.wiring import Relay, keeping_keys, open_relay, working
 
 
@@ -40,7 +42,7 @@ def serve(
 
 def _serve_alone(settings: Settings, listening: socket.socket, *, api_only: bool) -> None:
     async def work(relay: Relay) -> None:
-        app = build_app(relay, api_rate=settings.api_rate)
+        app = build_app(relay, api_rate=settings.api_rate, extra=console.routes(relay, SealedLog(relay.audit_page)))
         hooks = ProviderHooks(relay, public_url=settings.public_url, behind=app)
         async with until_stopped() as stopped, keeping_keys(relay), serving(hooks, listening):
             address = "{}:{}".format(*listening.getsockname()[:2])

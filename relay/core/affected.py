@@ -97,6 +97,7 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "audit_key": _HASHES,
     "audit_reader": {_C.CREDENTIALS: Told(Source.NOTHING, "not counted: when keys were used to read the log")},
     "audit_export": {_C.AUDIT_EXPORT: Told(Source.NOTHING, "not counted: when the log was exported, about nobody")},
+    "console_link": {_C.CREDENTIALS: Told(Source.NOTHING, "not counted: each is for a key, and those are")},
     "sealing": _OPERATION,
     "hold": {_C.HOLD: Told(Source.HOLDS, "by when their session was opened")},
     "erasure": _by_own_time(_C.SESSION, Source.ERASURES, "when it was asked for"),

@@ -22,7 +22,7 @@ class Purpose(StrEnum):
     TRANSIT = "transit"  #: seals what still has to leave
     REDACTION = "redaction"  #: seals what carriers call the texts that they still have to delete
     SETTINGS = "settings"  #: seals provider credentials
-    TOKEN = "token"  # noqa: S105 - the purpose's name, not a secret. Signs callback tokens and cursors
+    TOKEN = "token"  # noqa: S105 - the purpose's name, not a secret. Signs callback tokens, cursors and cookies
     LOG = "log"  #: signs the heads of audit logs (Ed25519)
 
 

@@ -275,6 +275,7 @@ RULES: Mapping[DataClass, Rule] = {
         columns(
             api_key="bucket id account_id name secret_hash scopes created_at expires_at revoked_at last_used_at",
             audit_reader="bucket key_id noted_at",
+            console_link="bucket key_id account_id secret_hash created_at expires_at used_at used_by refused_at",
             connection="id account_id provider sealed_credentials key_id created_at",
         ),
     ),

@@ -11,7 +11,9 @@ is forgotten unsealed.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +32,8 @@ from relay.storage.database import Database, Transaction
 from relay.vault.vault import Vault
 
 _BATCH = 250  # events entered at once: their records are written and hashed without a pause
+_LATE = 0.004  # seconds: nobody is woken so late where there is nothing to do
+_SHARE = 0.05  # of the time, where texts want it
 _STEP = 1000  # events looked through at once
 _OVERLAP = timedelta(seconds=10)  # a transaction that waits is ended after five
 _FIRST, _LONG_AGO = UUID(int=0), datetime(1970, 1, 1, tzinfo=UTC)
@@ -118,11 +122,12 @@ class AuditLog:
 
     async def _append(self, account: Account, place: int, event_ids: Sequence[UUID]) -> None:
         for at in range(0, len(event_ids), _BATCH):
-            some = event_ids[at : at + _BATCH]
+            began, some = time.monotonic(), event_ids[at : at + _BATCH]
             found = await self.database.run(partial(_read, place, some), single=True)
             known = await self._with_numbers(found)
             await self.database.run(partial(self._enter, account, known))
             await self.database.run(partial(_mark, place, known), single=True)
+            await _give_way(time.monotonic() - began)
 
     async def _with_numbers(self, found: Sequence[Fact]) -> list[Fact]:
         """With the provider and the country of the numbers that events are about, where they are still here."""
@@ -186,6 +191,14 @@ def _told(fact: Fact, key: bytes) -> Told:
 def _entry(tree: Tree, place: int, fact: Fact, told: Told) -> NewEntry:
     ref = entries.reference(tree.reference_key, Thing.ENTRY, fact.id)
     return NewEntry(tree.size + place, fact.id, ref, None if fact.is_erased else told)
+
+
+async def _give_way(worked: float) -> None:
+    """Sealing is in no hurry, texts are. Where whoever sleeps is woken late, there is much to do, and sealing waits."""
+    asked = time.monotonic()
+    await asyncio.sleep(_LATE)
+    if time.monotonic() - asked > 2 * _LATE:
+        await asyncio.sleep(worked / _SHARE)
 
 
 async def _read(place: int, event_ids: Sequence[UUID], tx: Transaction) -> list[Fact]:

@@ -92,3 +92,39 @@ async def revoke(tx: Transaction, account_id: UUID, key_id: UUID) -> bool:
     """Revoke a live key; says whether there was one."""
     bucket = bucket_of(key_id)
     return await tx.fetchval(_SQL["revoke"], bucket, account_id, key_id, tx.now, tx.new_id(bucket)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """A way into the console, to be stored. Its row is known by the key that it is for."""
+
+    key_id: UUID
+    account_id: UUID
+    secret_hash: bytes = field(repr=False)
+    expires_at: datetime
+
+
+async def add_link(tx: Transaction, new: NewLink) -> None:
+    bucket = bucket_of(new.key_id)
+    event_id = tx.new_id(bucket)
+    await tx.execute(
+        _SQL["add_link"], bucket, new.key_id, new.account_id, new.secret_hash, tx.now, new.expires_at, event_id
+    )
+
+
+async def link_hash(tx: Transaction, key_id: UUID) -> bytes | None:
+    """The hash of a link's secret; None = there is no link to this key."""
+    found: bytes | None = await tx.fetchval(_SQL["link_hash"], bucket_of(key_id), key_id)
+    return found
+
+
+async def use_link(tx: Transaction, key_id: UUID, use_id: UUID) -> bool:
+    """Use a link up; False = it was used up before, or its time is over. The same use again is the same."""
+    bucket = bucket_of(key_id)
+    return await tx.fetchval(_SQL["use_link"], bucket, key_id, tx.now, use_id, tx.new_id(bucket)) is not None
+
+
+async def refuse_link(tx: Transaction, key_id: UUID) -> None:
+    """Note that a link was shown again after it had been used; told the first time only."""
+    bucket = bucket_of(key_id)
+    await tx.execute(_SQL["refuse_link"], bucket, key_id, tx.now, tx.new_id(bucket))

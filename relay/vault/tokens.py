@@ -69,10 +69,17 @@ class Tokens:
     """Writes and reads tokens, each kind under a key of its own."""
 
     def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
         self._attempts = Signer(keyring, b"relay callback token 1", 2 * _UUID_BYTES)
         self._proofs = Signer(keyring, b"relay verification token 1", _UUID_BYTES)
         self.download_secret = hmac.digest(keyring.current(Purpose.TOKEN).secret, b"relay download 1", hashlib.sha256)
         self.cursor_secret = hmac.digest(keyring.current(Purpose.TOKEN).secret, b"relay cursor 1", hashlib.sha256)
+
+    @property
+    def console_secret(self) -> tuple[int, bytes]:
+        """What console cookies are signed with, and its key's number: of the one in use now, so that a rotation ends them."""
+        key = self._keyring.current(Purpose.TOKEN)
+        return key.id, hmac.digest(key.secret, b"relay console 1", hashlib.sha256)
 
     def write(self, token: AttemptToken) -> str:
         """The token as 64 letters that need no quoting in a URL."""

@@ -37,3 +37,45 @@ with k as (
     select $1::smallint, $5::uuid, k.account_id, 'key.revoked', $4::timestamptz from k
 )
 select account_id from k;
+
+-- name: add_link
+-- $1 bucket $2 key $3 account $4 secret's hash $5 now $6 expires at $7 event id
+with l as (
+    insert into console_link (bucket, key_id, account_id, secret_hash, created_at, expires_at)
+    values ($1::smallint, $2::uuid, $3::uuid, $4::bytea, $5::timestamptz, $6::timestamptz)
+        on conflict (bucket, key_id) do nothing
+    returning account_id
+)
+insert into event (bucket, id, account_id, type, at)
+select $1::smallint, $7::uuid, l.account_id, 'key.linked', $5::timestamptz from l;
+
+-- name: link_hash
+-- $1 bucket $2 key
+select secret_hash from console_link where bucket = $1::smallint and key_id = $2::uuid;
+
+-- name: use_link
+-- $1 bucket $2 key $3 now $4 used by $5 event id. Once, and in time; whoever did it, unseen, is told again
+with held as materialized (
+    select key_id, used_at from console_link
+     where bucket = $1::smallint and key_id = $2::uuid
+       and (used_by = $4::uuid or (used_at is null and expires_at > $3::timestamptz))
+       for no key update
+), l as (
+    update console_link set used_at = $3::timestamptz, used_by = $4::uuid
+      from held where console_link.bucket = $1::smallint and console_link.key_id = held.key_id and held.used_at is null
+    returning console_link.account_id
+), e as (
+    insert into event (bucket, id, account_id, type, at)
+    select $1::smallint, $5::uuid, l.account_id, 'key.link_used', $3::timestamptz from l
+)
+select key_id from held;
+
+-- name: refuse_link
+-- $1 bucket $2 key $3 now $4 event id. It was shown again after it was used: told once
+with l as (
+    update console_link set refused_at = $3::timestamptz
+     where bucket = $1::smallint and key_id = $2::uuid and used_at is not null and refused_at is null
+    returning account_id
+)
+insert into event (bucket, id, account_id, type, at)
+select $1::smallint, $4::uuid, l.account_id, 'key.link_refused', $3::timestamptz from l;

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+import asyncpg
+
 from tests.bench.load import flood, talks, texts
 from tests.bench.measure import Bench, percentile
 from tests.bench.opening import Opening
@@ -112,6 +114,35 @@ async def over_http(folder: Path, told: Told) -> list[Result]:
     return results
 
 
+async def sealing(folder: Path, told: Told) -> list[Result]:
+    """With events sealed into the audit log, and without, in turns."""
+    programs = {"relay, events sealed": "relay", "relay, nothing sealed": "tests.bench.unsealed"}
+    results = {name: Result(name) for name in programs}
+    for n in range(_ROUNDS):
+        for name, program in programs.items():
+            told(f"{name}, round {n + 1} of {_ROUNDS}")
+            wanted = Wanted(sessions=20_000, program=program)
+            async with relay_place(folder / f"{n}-{program}", wanted) as place:
+                bench = Bench(place)
+                await bench.saturated(_TEXTS // 5, lines=_LINES)
+                await _round(bench, 2 * _TEXTS, results[name])
+                results[name].notes["events, and sealed ones, at the end"] = await _sealed(place)
+    sealed, bare = results.values()
+    sealed.notes["to nothing sealed"] = f"{sealed.rate / bare.rate:.2f}"
+    return [sealed, bare]
+
+
+async def _sealed(place: Place) -> str:
+    connection = await asyncpg.connect(place.server.dsn)
+    try:
+        events, sealed = [
+            await connection.fetchval(f"select count(*) from {name}") for name in ("event", "sealed_event")
+        ]
+        return f"{events:,}, {sealed:,}"
+    finally:
+        await connection.close()
+
+
 def _megabytes(place: Place) -> float:
     return place.resident()["relay 1"] / 1e6
 
@@ -122,6 +153,7 @@ RUNS: Mapping[str, Callable[[Path, Told], Awaitable[list[Result]]]] = {
     "history": history,
     "queue": queue,
     "http": over_http,
+    "sealing": sealing,
 }
 
 

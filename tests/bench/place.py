@@ -118,7 +118,8 @@ async def carrier(folder: Path, *, latency_ms: float) -> AsyncIterator[tuple[str
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """``processes`` of ``relay serve``; ``settings`` of Relay and of PostgreSQL beyond the usual."""
+    """``processes`` of ``relay serve``; ``settings`` of Relay and of PostgreSQL beyond the usual. ``program``: Relay, or
+    something that becomes Relay when it has changed something about it."""
 
     sessions: int = 100_000
     pools: int = POOLS
@@ -126,6 +127,7 @@ class Wanted:
     processes: int = 1
     settings: Mapping[str, str] = field(default_factory=dict)
     postgres: Mapping[str, str] = field(default_factory=dict)
+    program: str = "relay"
 
 
 @asynccontextmanager
@@ -147,7 +149,7 @@ async def relay_place(folder: Path, wanted: Wanted) -> AsyncIterator[Place]:
                 "RELAY_API_RATE": "100000",
                 **wanted.settings,
             }
-            async with serving(folder, url, environment, wanted.processes) as pids:
+            async with serving(folder, url, environment, wanted) as pids:
                 inbound = f"{url}/hooks/{connection}/inbound"
                 everybody = {**pids, "carrier": carrier_pid}
                 yield Place(inbound, wanted.sessions, server, carrier_url, everybody, url, key, wanted.pools)
@@ -192,10 +194,11 @@ async def _healthy(url: str) -> None:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, url: str, environment: Mapping[str, str], processes: int
+    folder: Path, url: str, environment: Mapping[str, str], wanted: Wanted
 ) -> AsyncIterator[dict[str, int]]:
     """``relay serve``, ready, and owning every bucket; yields its processes by name."""
-    command = ["-m", "relay", "serve", "--port", url.rpartition(":")[2], "--workers", str(processes)]
+    processes = wanted.processes
+    command = ["-m", wanted.program, "serve", "--port", url.rpartition(":")[2], "--workers", str(processes)]
     process = start(command, folder / "relay.log", environment)
     try:
         await until(lambda: [line["event"] for line in process.lines()].count("ready") == processes, process)

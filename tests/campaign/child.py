@@ -51,8 +51,12 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "stop, all told": ("relay.storage.suppressions", "end_fanout", BEFORE),
     "expiry, closing": ("relay.services.expiry", "_end", BEFORE),
     "ambiguous, declared": ("relay.services.ambiguity", "Ambiguity.declare", AFTER),
-    "ambiguous, asked": ("relay.services.ambiguity", "Ambiguity._was_accepted", AFTER),
+    "ambiguous, asked": ("relay.services.ambiguity", "Ambiguity._accepted", AFTER),
     "ambiguous, parked": ("relay.services.ambiguity", "Ambiguity._give_up", AFTER),
+    "seal, entered": ("relay.services.audit_log", "AuditLog._enter", AFTER),
+    "seal, committed": ("relay.services.audit_log", "_mark", BEFORE),
+    "redaction, deleted": ("relay.services.redaction", "Redaction._fate", AFTER),
+    "redaction, noted": ("relay.services.redaction", "_write", AFTER),
     "lease, taken": ("relay.storage.leases", "take", AFTER),
     "lease, given back": ("relay.storage.leases", "give_back", AFTER),
 }

@@ -38,9 +38,9 @@ async def _happened(run: Run) -> dict[str, int]:
 
 
 async def _read(run: Run, happened: dict[str, int]) -> Log:
-    entries = await _entries(run)
     _, size, root = (await _ask(run, "checkpoint")).decode().splitlines()[:3]
     leaves = await _leaves(run, int(size))
+    entries = await _entries(run)  # more than there were in the head: looking at the log adds to it
     records = [json.loads(entry["record"]) for entry in entries]
     types = Counter(record["event"] for record in records)
     names = Counter(record["id"] for record in records)

@@ -9,7 +9,7 @@ import pytest
 from relay.core.errors import NotAuthenticated
 from relay.core.model import Scope
 from tests.cli.command import Command
-from tests.cli.conftest import Shop
+from tests.cli.conftest import PUBLIC_URL, Shop
 
 ADD = ("keys", "add", "--account", "shop")
 
@@ -32,6 +32,20 @@ def test_key_stands_alone_on_stdout_and_opens_the_api_until_it_is_revoked(relay:
     assert key.split("_", 2)[2] not in made.stderr + before.stdout
     with pytest.raises(NotAuthenticated):
         shop.look(lambda house: house.keys.caller(key))
+
+
+def test_a_link_stands_alone_on_stdout_and_lets_somebody_into_the_console_once(relay: Command, shop: Shop) -> None:
+    made = relay("keys", "link", "--account", "shop")
+    address, _, secret = made.stdout.removesuffix("\n").partition("#")
+    holder = shop.look(lambda house: house.keys.follow(secret))
+    (listed,) = relay.inside("keys", "list", "--account", "shop", "--json").document["data"]
+
+    assert (made.code, address) == (0, f"{PUBLIC_URL}/console/login")
+    assert (holder.account.name, holder.scopes) == ("shop", frozenset({Scope.AUDIT}))
+    assert (listed["name"], listed["scopes"], listed["status"]) == ("console", ["audit"], "live")
+    assert secret.split("_", 2)[2] not in made.stderr
+    with pytest.raises(NotAuthenticated):
+        shop.look(lambda house: house.keys.follow(secret))
 
 
 def test_key_is_not_found_when_it_is_none_of_the_account(relay: Command, shop: Shop) -> None:
