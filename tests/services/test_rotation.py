@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from relay.core.errors import KeyMissing, KeyringRefused
-from relay.core.keys import KeyName, Purpose
+from relay.core.keys import SEALS_FOR, KeyName, Purpose
 from relay.services.rotation import Rotation
 from relay.storage import sealed
 from relay.storage.database import Database
@@ -383,3 +383,27 @@ async def test_a_new_key_signs_heads_beside_the_old_one_which_no_pruning_takes(r
 
     assert new == [KeyName(Purpose.LOG, 2)]
     assert (at_once, in_an_hour, signing()) == ([1], [2, 1], [2, 1])
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=-40), timedelta(days=400)], ids=["back", "forward"])
+async def test_texts_go_on_and_no_key_is_lost_that_something_needs_when_the_clock_jumps(
+    rig: Rig, jump: timedelta
+) -> None:
+    talk = await start_talk(rig, expires_in=30 * 86400)
+    await talk.say("before")
+    await turned(rig)
+    rig.relay.database.clock_offset += jump
+    for _ in range(2):
+        await rig.relay.rotation.rotate()
+        await rig.relay.rotation.learn()
+        await rig.relay.rotation.prune()
+        rig.later(minutes=61)
+    rig.relay.database.clock_offset -= jump
+    await rig.relay.rotation.learn()
+    await talk.say("after", slot=2)
+    await rig.send_all(talk.bucket)
+
+    assert sorted(text.text for text in rig.carrier.sent) == ["after", "before"]
+    states = {key.name: key.state for key in await rig.relay.rotation.status()}
+    for purpose in SEALS_FOR:
+        assert [state for name, state in states.items() if name.purpose is purpose].count("seals") == 1
