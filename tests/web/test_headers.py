@@ -12,7 +12,7 @@ from relay.web.pages import static_files
 from tests.services.rig import Rig
 from tests.web.browser import Browser, audit_key
 
-PATHS = sorted({page.path for page in pages_of(None)})
+PATHS = sorted({page.path for page in pages_of(None, None)})
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")
 POLICY = {
     "default-src": "'none'",
@@ -28,7 +28,7 @@ POLICY = {
 
 def test_the_table_has_its_pages_when_the_rest_is_checked() -> None:
     """An empty table would keep every rule."""
-    assert {"/console", "/console/login", "/console/logout", "/console/audit"} <= set(PATHS)
+    assert {"/console", "/console/login", "/console/logout", "/console/audit", "/console/audit/exports"} <= set(PATHS)
     assert any(path.endswith(".css") for path in PATHS)
 
 
@@ -51,14 +51,16 @@ async def test_every_answer_is_guarded_when_any_page_is_asked_in_any_way(
 
 
 async def test_a_page_asks_for_a_login_when_nobody_is_in(somebody: Browser) -> None:
-    for page in (page for page in pages_of(None) if not page.is_open):
+    for page in (page for page in pages_of(None, None) if not page.is_open):
         answer = await (somebody.post(page.path, {}) if page.method == "POST" else somebody.get(page.path))
 
         assert (answer.status_code, answer.headers["location"]) == (303, "/console/login"), page
 
 
 def test_these_pages_alone_are_open_when_the_table_is_read() -> None:
-    is_open = {(page.method, page.path) for page in pages_of(None) if page.is_open and "/static/" not in page.path}
+    is_open = {
+        (page.method, page.path) for page in pages_of(None, None) if page.is_open and "/static/" not in page.path
+    }
 
     assert is_open == {("GET", "/console"), ("GET", "/console/login"), ("POST", "/console/login")}
 
