@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import time
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -18,9 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import httpx
 import pytest
 
 from relay.core.ids import make_id
+from relay.core.notes import parse_key
+from relay.evidence.verifying import Wanted, verify_pack
+from relay.vault.log_keys import verify
 from tests.acceptance.test_page import ARGUMENTS, CHROMIUM
 from tests.sandbox.sandbox_process import Running, running
 
@@ -246,21 +249,22 @@ def test_a_pack_is_downloaded_and_holds_when_the_button_is_pressed(
     page.wait_for_url("**/console/audit/exports/req_*")
     said, flaws = page.inner_text("main"), list[Any]()
     for scheme in ("dark", "light"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # the two words that it takes
+        page.emulate_media(color_scheme=scheme)
         flaws += page.evaluate(_UNNAMED) + page.evaluate(_FAINT)
     page.set_viewport_size({"width": 390, "height": 844})
     page.screenshot(path=pictures / "export-phone.png", animations="disabled")
     with page.expect_download() as downloading:
         page.click("text=Download")
     downloading.value.save_as(tmp_path / "pack.zip")
-    with zipfile.ZipFile(tmp_path / "pack.zip") as pack:
-        lines = pack.read("entries.jsonl").count(b"\n")
+    bearer = {"authorization": f"Bearer {sandbox.document['audit_key']}"}
+    (key,) = httpx.get(f"{sandbox.url}/v1/audit/keys", headers=bearer, trust_env=False).json()["data"]
+    report = verify_pack(tmp_path / "pack.zip", Wanted([parse_key(key["key"])], verify, timedelta(days=31)))
 
     assert flaws == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert downloading.value.suggested_filename == f"{page.url.split('/')[-1]}.zip"
     assert re.search(r"[\d\u2009]+ entries of the log", said)
-    assert lines == int(re.sub(r"\D", "", said.split(" entries")[0]))
+    assert (report.holds, report.entries) == (True, int(re.sub(r"\D", "", said.split(" entries")[0])))
 
 
 def test_a_link_lets_in_once_and_leaves_no_trace_in_the_address_when_it_is_opened(

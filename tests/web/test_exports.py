@@ -79,7 +79,7 @@ async def test_a_pack_is_fetched_by_the_link_that_is_shown_when_the_button_is_pr
     assert len(events(await fetch(rig, page))) == size
     assert f"<p>{size} entries of the log of {rig.account.name}" in page
     assert f"{until + timedelta(days=7):%H:%M:%S} UTC" in page
-    assert re.search(r"relay audit verify req_[a-z2-7]+\.zip --key KEY", page)
+    assert re.search(r"relay audit verify req_[a-z2-7]+\.zip <span>--key KEY", page)
 
 
 async def test_that_somebody_exported_is_an_event_when_the_button_is_pressed(somebody: Browser, rig: Rig) -> None:
