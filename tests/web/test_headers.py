@@ -10,7 +10,7 @@ import pytest
 from relay.web.console import pages_of
 from relay.web.pages import static_files
 from tests.services.rig import Rig
-from tests.web.browser import Browser, audit_key
+from tests.web.browser import Browser, audit_key, sealed
 
 PATHS = sorted({page.path for page in pages_of(None, None)})
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")
@@ -65,6 +65,19 @@ def test_these_pages_alone_are_open_when_the_table_is_read() -> None:
     assert is_open == {("GET", "/console"), ("GET", "/console/login"), ("POST", "/console/login")}
 
 
+async def export_pages(somebody: Browser, rig: Rig) -> list[str]:
+    """The form when it was filled in wrongly, and what an export shows, without the one link that leaves the console."""
+    await sealed(rig)
+    fields = {"form_token": await somebody.token("/console/audit")}
+    wrong = await somebody.post("/console/audit/exports", fields | {"since": "x"})
+    made = await somebody.post("/console/audit/exports", fields)
+    shown = (await somebody.get(made.headers["location"])).text
+    page, links = re.subn(r'href="https://relay\.example\.com/v1/audit/downloads/[^"]+"', "", shown)
+
+    assert (wrong.status_code, links) == (422, 1)
+    return [wrong.text, page]
+
+
 async def test_nothing_is_loaded_from_elsewhere_and_nothing_stands_inline_when_pages_are_read(
     somebody: Browser, rig: Rig
 ) -> None:
@@ -72,6 +85,7 @@ async def test_nothing_is_loaded_from_elsewhere_and_nothing_stands_inline_when_p
     await somebody.log_in(await audit_key(rig))
     pages += [(await somebody.get(path)).text for path in ("/console/audit", "/console/audit?since=x")]
     pages += [(await somebody.post("/console/logout", {"form_token": "x"})).text]
+    pages += await export_pages(somebody, rig)
     files = [body.decode() for body, _ in static_files().values()]
 
     for page in pages:
