@@ -5,7 +5,10 @@ asked for, and lies nowhere: who is interrupted fetches it anew, from its beginn
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -18,44 +21,70 @@ from relay.api.privacy import report_json
 from relay.api.schemas import AuditExportBody
 from relay.core import ids
 from relay.core.errors import RelayError
-from relay.core.exporting import read_period
-from relay.core.ids import IdKind, public
+from relay.core.exporting import Period, read_period
+from relay.core.ids import IdKind, Seed, public
 from relay.core.model import Scope
 from relay.core.periods import EXPORTS_FOR
 from relay.core.times import written
 from relay.evidence.streaming import PackStream
 from relay.storage.audit_exports import Export
+from relay.storage.configuration import Account
 
 DOWNLOADS = "/v1/audit/downloads/{token}"
 _KIND = "application/zip"
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An export: how many entries are in its pack, and the address where that is fetched until a time."""
+
+    id: UUID
+    asked_at: datetime
+    entries: int
+    address: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Exporting:
+    """Exports with their links, for the API and for the console."""
+
+    services: Services
+
+    async def ask(self, account: Account, period: Period, *, key_id: UUID, seed: Seed) -> Offer:
+        """Ask for an export. That it was asked for is an event. Raises Conflict when nothing is sealed yet."""
+        report = report_json(await self.services.retention.report(account))
+        return self._offer(await self.services.audit_exports.ask(account, period, report, key_id=key_id, seed=seed))
+
+    async def read(self, account: Account, export_id: UUID) -> Offer:
+        """Raises NotFound for unknown and for foreign ids alike."""
+        return self._offer(await self.services.audit_exports.read(account, export_id))
+
+    def _offer(self, e: Export) -> Offer:
+        until = e.asked_at + EXPORTS_FOR
+        path = DOWNLOADS.replace("{token}", _links(self.services).write(e.id, until))
+        return Offer(e.id, e.asked_at, e.end_n - e.first_n, self.services.public_url.rstrip("/") + path, until)
+
+
 async def ask(call: Call) -> Reply:
-    """Ask for an export. That it was asked for is an event."""
     body = call.read(AuditExportBody)
     period = read_period(body.since, body.until)
-    report = report_json(await call.services.retention.report(call.account))
-    exports, key_id = call.services.audit_exports, call.caller.key_id
-    export = await exports.ask(call.account, period, report, key_id=key_id, seed=call.seed)
-    return Reply(export_json(call, export), 201)
+    offer = await Exporting(call.services).ask(call.account, period, key_id=call.caller.key_id, seed=call.seed)
+    return Reply(offer_json(offer), 201)
 
 
 async def read(call: Call) -> Reply:
     export_id = ids.parse(IdKind.REQUEST, call.path["id"])
-    return Reply(export_json(call, await call.services.audit_exports.read(call.account, export_id)))
+    return Reply(offer_json(await Exporting(call.services).read(call.account, export_id)))
 
 
-def export_json(call: Call, e: Export) -> dict[str, Any]:
-    """An export: how many entries are in its pack, and where to fetch that."""
-    until = e.asked_at + EXPORTS_FOR
-    address = call.services.public_url.rstrip("/") + DOWNLOADS.replace(
-        "{token}", _links(call.services).write(e.id, until)
-    )
+def offer_json(offer: Offer) -> dict[str, Any]:
+    """An export, and where to fetch its pack."""
     return {
-        "id": public(IdKind.REQUEST, e.id),
-        "asked_at": written(e.asked_at),
-        "entries": e.end_n - e.first_n,
-        "download": {"url": address, "expires_at": written(until)},
+        "id": public(IdKind.REQUEST, offer.id),
+        "asked_at": written(offer.asked_at),
+        "entries": offer.entries,
+        "download": {"url": offer.address, "expires_at": written(offer.until)},
     }
 
 

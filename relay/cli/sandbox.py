@@ -28,6 +28,7 @@ from rich.text import Text
 
 from relay import logs
 from relay.api.app import build_app
+from relay.api.audit_exports import Exporting
 from relay.api.provider_hooks import ProviderHooks
 from relay.api.server import listen, serving
 from relay.cli.running import database, out, say, settings_or_exit, told, until_stopped
@@ -221,9 +222,8 @@ async def _serving(relay: Relay, control: Control, memory: Memory, listener: soc
     async with keeping_keys(relay), working(relay) as leases, client(settings.public_url, bearer) as http:
         clock = Clock(relay.database, control, remember, leases.turn)
         routes = Sandbox(control, Marketplace(http), clock, relay.database).routes()
-        app = build_app(
-            relay, api_rate=settings.api_rate, extra=[*routes, *console.routes(relay, SealedLog(relay.audit_page))]
-        )
+        pages = console.routes(relay, SealedLog(relay.audit_page), Exporting(relay))
+        app = build_app(relay, api_rate=settings.api_rate, extra=[*routes, *pages])
         async with serving(ProviderHooks(relay, public_url=settings.public_url, behind=app), listener):
             yield
 

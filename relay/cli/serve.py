@@ -10,6 +10,7 @@ import typer
 
 from relay import logs, metrics
 from relay.api.app import build_app
+from relay.api.audit_exports import Exporting
 from relay.api.provider_hooks import ProviderHooks
 from relay.api.server import listen, serving
 from relay.cli.running import database, run, settings_or_exit, told, until_stopped
@@ -42,7 +43,8 @@ def serve(
 
 def _serve_alone(settings: Settings, listening: socket.socket, *, api_only: bool) -> None:
     async def work(relay: Relay) -> None:
-        app = build_app(relay, api_rate=settings.api_rate, extra=console.routes(relay, SealedLog(relay.audit_page)))
+        pages = console.routes(relay, SealedLog(relay.audit_page), Exporting(relay))
+        app = build_app(relay, api_rate=settings.api_rate, extra=pages)
         hooks = ProviderHooks(relay, public_url=settings.public_url, behind=app)
         async with until_stopped() as stopped, keeping_keys(relay), serving(hooks, listening):
             address = "{}:{}".format(*listening.getsockname()[:2])

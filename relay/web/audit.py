@@ -63,6 +63,7 @@ async def _log_shown(log: Log, caller: Caller, wanted: Wanted, now: datetime) ->
     oldest = found.entries[-1].n if found.entries else None
     return {
         "band": band(found.head, now),
+        "is_empty": found.head is None,
         "entries": found.entries,
         "older": query_of(wanted, oldest) if found.has_older else None,
         "newest": query_of(wanted) if wanted.before is not None else None,

@@ -21,8 +21,9 @@ from relay import logs, metrics
 from relay.core.errors import CallerMistake, NotAuthenticated, TryLater
 from relay.core.model import Scope
 from relay.services.keys import Caller
-from relay.web import audit, door
+from relay.web import audit, door, exports
 from relay.web.cookies import Cookies, Session, Visitor, new_nonce
+from relay.web.exports import EXPORT, EXPORTS, Exports
 from relay.web.forms import read_form
 from relay.web.house import House, Visit
 from relay.web.log import Log
@@ -42,8 +43,8 @@ class Page:
     is_open: bool = False
 
 
-def pages_of(log: Log | None) -> list[Page]:
-    """All of them. ``log`` None: this installation keeps none yet, and its page says so."""
+def pages_of(log: Log | None, exporting: Exports | None) -> list[Page]:
+    """All of them. ``log`` None: this installation keeps none yet, and its page says so; then it has no exports either."""
     files = [Page("GET", f"/console/static/{name}", partial(_file, *f), True) for name, f in static_files().items()]
     return [
         Page("GET", "/console", _to_the_front, True),
@@ -51,13 +52,15 @@ def pages_of(log: Log | None) -> list[Page]:
         Page("POST", door.LOGIN, door.log_in, True),
         Page("POST", door.LOGOUT, door.log_out),
         Page("GET", door.FRONT, partial(audit.show, log)),
+        Page("POST", EXPORTS, partial(exports.ask, exporting)),
+        Page("GET", EXPORT, partial(exports.show, exporting)),
         *files,
     ]
 
 
-def routes(house: House, log: Log | None) -> Sequence[BaseRoute]:
+def routes(house: House, log: Log | None, exporting: Exports | None) -> Sequence[BaseRoute]:
     """What is to be served beside the API."""
-    every, public_url = pages_of(log), house.public_url
+    every, public_url = pages_of(log, exporting), house.public_url
     pages = Pages(urlsplit(public_url).path.rstrip("/"))
     cookies = Cookies(house.vault.tokens, is_secure=public_url.startswith("https:"))
     found: list[BaseRoute] = []

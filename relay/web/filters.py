@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 
 from relay.web.log import Wanted
@@ -16,7 +16,8 @@ _WORDS = {
     "reason": (re.compile(r"[a-z_]{1,40}"), "must be a reason, as in opted_out"),
     "session": (re.compile(r"ses_[a-z2-7]{26}|[0-9a-f]{32}"), "must be a session's id, or its name in the log"),
 }
-_DAYS = ("since", "until")
+DAYS = ("since", "until")
+_FIRST, _LAST = date(1970, 1, 1), date(9998, 12, 31)  # the day after it can be written down, too
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
@@ -25,7 +26,7 @@ def read_wanted(query: Mapping[str, str]) -> tuple[Wanted, dict[str, str]]:
     """What is wanted, and field by field what is wrong with the rest. What is empty or unknown is not asked for."""
     given = {name: value.strip() for name, value in query.items() if value.strip()}
     problems = {n: words for n, (form, words) in _WORDS.items() if n in given and not form.fullmatch(given[n])}
-    days = {name: _day(given[name]) for name in _DAYS if name in given}
+    days = {name: _day(given[name]) for name in DAYS if name in given}
     problems |= {name: "must be a day, as in 2026-11-21" for name, found in days.items() if found is None}
     since, until = days.get("since"), days.get("until")
     if since and until and since > until:
@@ -37,7 +38,7 @@ def read_wanted(query: Mapping[str, str]) -> tuple[Wanted, dict[str, str]]:
 
 def shown_again(query: Mapping[str, str]) -> dict[str, str]:
     """What the form's fields hold when the page is shown; a field for a day takes nothing else."""
-    return {name: value for name, value in query.items() if name not in _DAYS or _day(value.strip())}
+    return {name: value for name, value in query.items() if name not in DAYS or _day(value.strip())}
 
 
 def charted_days(wanted: Wanted, today: date) -> tuple[date, date]:
@@ -45,6 +46,17 @@ def charted_days(wanted: Wanted, today: date) -> tuple[date, date]:
     last = min(wanted.until or today, today)
     first = wanted.since or last - timedelta(days=_SHOWN_DAYS - 1)
     return max(min(first, last), last - timedelta(days=_MOST_DAYS - 1)), last
+
+
+def begins(day: date, *, later: int = 0) -> datetime:
+    """When a day begins by UTC, or the one so many days later."""
+    return datetime.combine(day + timedelta(days=later), time(), UTC)
+
+
+def times_of(wanted: Wanted) -> tuple[datetime | None, datetime | None]:
+    """From when on, and before when: the days that are wanted are whole."""
+    since, until = wanted.since, wanted.until
+    return None if since is None else begins(since), None if until is None else begins(until, later=1)
 
 
 def query_of(wanted: Wanted, before: int | None = None) -> str:
@@ -62,6 +74,7 @@ def query_of(wanted: Wanted, before: int | None = None) -> str:
 
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text) if _DATE.fullmatch(text) else None
+        day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
     except ValueError:
         return None
+    return day if day is not None and _FIRST <= day <= _LAST else None

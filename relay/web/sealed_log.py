@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from uuid import UUID
 
 from relay.core import ids
@@ -14,6 +14,7 @@ from relay.core.ids import IdKind
 from relay.services.audit_page import AuditPage, Shown
 from relay.storage import audit_reading
 from relay.storage.configuration import Account
+from relay.web.filters import begins, times_of
 from relay.web.log import DayCount, Entry, Found, Head, Wanted
 
 _MORE = ("direction", "segments", "number", "provider", "country", "message", "verification")
@@ -26,12 +27,13 @@ class SealedLog:
 
     async def read(self, account: Account, key_id: UUID, wanted: Wanted, *, limit: int) -> Found:
         session_id, session_ref = _session(wanted.session)
+        since, until = times_of(wanted)
         asked = audit_reading.Wanted(
             session_ref=session_ref,
             type=wanted.event,
             reason=wanted.reason,
-            since=_begin(wanted.since),
-            until=_begin(wanted.until, days=1),
+            since=since,
+            until=until,
             before=wanted.before,
         )
         shown = await self.page.read(account, key_id, asked, session_id=session_id, limit=limit + 1)
@@ -40,8 +42,8 @@ class SealedLog:
         return Found(_head(shown), [_entry(e) for e in shown.entries[:limit]], len(shown.entries) > limit)
 
     async def counts(self, account: Account, since: date, until: date) -> Sequence[DayCount]:
-        first, after = _day_begins(since), _day_begins(until) + timedelta(days=1)
-        return [DayCount(c.day, c.event, c.count) for c in await self.page.counts(account, first, after)]
+        counts = await self.page.counts(account, begins(since), begins(until, later=1))
+        return [DayCount(c.day, c.event, c.count) for c in counts]
 
 
 def _session(given: str | None) -> tuple[UUID | None, str | None]:
@@ -52,14 +54,6 @@ def _session(given: str | None) -> tuple[UUID | None, str | None]:
         return ids.parse(IdKind.SESSION, given), None
     except NotFound:
         return _ID_OF_NONE, None
-
-
-def _begin(day: date | None, *, days: int = 0) -> datetime | None:
-    return None if day is None else _day_begins(day) + timedelta(days=days)
-
-
-def _day_begins(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
 
 
 def _head(shown: Shown) -> Head:

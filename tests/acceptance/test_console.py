@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import httpx
 import pytest
 
 from relay.core.ids import make_id
+from relay.core.notes import parse_key
+from relay.evidence.verifying import Wanted, verify_pack
+from relay.vault.log_keys import verify
 from tests.acceptance.test_page import ARGUMENTS, CHROMIUM
 from tests.sandbox.sandbox_process import Running, running
 
@@ -234,6 +238,33 @@ def test_pages_and_sessions_are_followed_when_links_are_clicked(page: Page, sand
     assert first == list(range(first[0], first[0] - 50, -1))
     assert second == list(range(first[-1] - 1, first[-1] - 51, -1))
     assert len(sessions) == 1
+
+
+def test_a_pack_is_downloaded_and_holds_when_the_button_is_pressed(
+    page: Page, sandbox: Running, pictures: Path, tmp_path: Path
+) -> None:
+    log_in(page, sandbox)
+    page.fill("#export-since", f"{datetime.now(UTC):%Y-%m-%d}")
+    page.press("#export-since", "Enter")
+    page.wait_for_url("**/console/audit/exports/req_*")
+    said, flaws = page.inner_text("main"), list[Any]()
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        flaws += page.evaluate(_UNNAMED) + page.evaluate(_FAINT)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.screenshot(path=pictures / "export-phone.png", animations="disabled")
+    with page.expect_download() as downloading:
+        page.click("text=Download")
+    downloading.value.save_as(tmp_path / "pack.zip")
+    bearer = {"authorization": f"Bearer {sandbox.document['audit_key']}"}
+    (key,) = httpx.get(f"{sandbox.url}/v1/audit/keys", headers=bearer, trust_env=False).json()["data"]
+    report = verify_pack(tmp_path / "pack.zip", Wanted([parse_key(key["key"])], verify, timedelta(days=31)))
+
+    assert flaws == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert downloading.value.suggested_filename == f"{page.url.split('/')[-1]}.zip"
+    assert re.search(r"[\d\u2009]+ entries of the log", said)
+    assert (report.holds, report.entries) == (True, int(re.sub(r"\D", "", said.split(" entries")[0])))
 
 
 def test_a_link_lets_in_once_and_leaves_no_trace_in_the_address_when_it_is_opened(

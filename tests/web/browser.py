@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from relay.api.app import build_app
+from relay.api.audit_exports import Exporting
 from relay.api.provider_hooks import ProviderHooks
 from relay.core.model import Scope
 from relay.web import console
@@ -69,7 +70,7 @@ def origin_of(rig: Rig) -> str:
 @asynccontextmanager
 async def browser(rig: Rig, log: Log | None = None) -> AsyncIterator[Browser]:
     """A browser that was never here."""
-    app = build_app(rig.relay, api_rate=1e6, extra=console.routes(rig.relay, log))
+    app = build_app(rig.relay, api_rate=1e6, extra=console.routes(rig.relay, log, Exporting(rig.relay)))
     whole = ProviderHooks(rig.relay, public_url=rig.relay.public_url, behind=app)
     transport = httpx.ASGITransport(whole)
     async with httpx.AsyncClient(transport=transport, base_url=origin_of(rig), trust_env=False) as http:
@@ -78,6 +79,12 @@ async def browser(rig: Rig, log: Log | None = None) -> AsyncIterator[Browser]:
 
 async def audit_key(rig: Rig, *scopes: Scope) -> str:
     return await rig.relay.keys.add(rig.account, name="auditor", scopes=scopes or (Scope.AUDIT,))
+
+
+async def sealed(rig: Rig) -> None:
+    """All that has happened so far is in the log."""
+    while await rig.relay.audit_log.seal(rig.account.bucket):
+        pass
 
 
 def _named(headers: dict[str, str]) -> dict[str, str]:

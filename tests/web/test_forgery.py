@@ -6,7 +6,7 @@ import pytest
 
 from relay.web.origin import is_ours, origins_of
 from tests.services.rig import Rig
-from tests.web.browser import FORM, PUBLIC_URL, Browser, audit_key, browser, form_token
+from tests.web.browser import FORM, PUBLIC_URL, Browser, audit_key, browser, form_token, sealed
 
 SESSION = "__Host-relay-console"
 FOREIGN = "https://evil.example"
@@ -15,6 +15,7 @@ FOREIGN = "https://evil.example"
 PAGES = {
     "/console/login": "/console/login",
     "/console/logout": "/console/audit",
+    "/console/audit/exports": "/console/audit",
 }  # where a form goes, and where it stands
 
 
@@ -56,6 +57,7 @@ async def test_a_form_is_taken_from_our_page_alone_when_every_forgery_is_tried(
 ) -> None:
     key = await audit_key(rig)
     await somebody.log_in(key)
+    await sealed(rig)
     wrong, taken = await wrong_tokens(somebody, rig, path), set()
     for whose in ("right", *wrong):
         for origin, (headers, _) in ORIGINS.items():
@@ -68,7 +70,9 @@ async def test_a_form_is_taken_from_our_page_alone_when_every_forgery_is_tried(
             else:
                 assert (answer.status_code, somebody.cookies[SESSION]) == (403, before), (whose, origin)
 
+    exported = await rig.value("select count(*) from audit_export")
     assert taken == {("right", origin) for origin, (_, is_right) in ORIGINS.items() if is_right}
+    assert exported == (len(taken) if path == "/console/audit/exports" else 0)
 
 
 async def test_nothing_changes_when_a_form_is_sent_as_a_get(somebody: Browser, rig: Rig) -> None:
@@ -77,10 +81,13 @@ async def test_nothing_changes_when_a_form_is_sent_as_a_get(somebody: Browser, r
     login = await somebody.http.get("/console/login", params={"form_token": token, "secret": key})
     was_in = await somebody.is_in()
     await somebody.log_in(key)
-    logout = await somebody.get(f"/console/logout?form_token={await somebody.token('/console/audit')}")
+    token = await somebody.token("/console/audit")
+    logout = await somebody.get(f"/console/logout?form_token={token}")
+    export = await somebody.get(f"/console/audit/exports?form_token={token}")
 
     assert (login.status_code, was_in) == (200, False)
     assert (logout.status_code, await somebody.is_in()) == (405, True)
+    assert export.status_code == 405
 
 
 async def test_a_login_form_is_refused_when_the_visitors_cookie_is_missing(somebody: Browser, rig: Rig) -> None:

@@ -10,9 +10,9 @@ import pytest
 from relay.web.console import pages_of
 from relay.web.pages import static_files
 from tests.services.rig import Rig
-from tests.web.browser import Browser, audit_key
+from tests.web.browser import Browser, audit_key, sealed
 
-PATHS = sorted({page.path for page in pages_of(None)})
+PATHS = sorted({page.path for page in pages_of(None, None)})
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")
 POLICY = {
     "default-src": "'none'",
@@ -28,7 +28,7 @@ POLICY = {
 
 def test_the_table_has_its_pages_when_the_rest_is_checked() -> None:
     """An empty table would keep every rule."""
-    assert {"/console", "/console/login", "/console/logout", "/console/audit"} <= set(PATHS)
+    assert {"/console", "/console/login", "/console/logout", "/console/audit", "/console/audit/exports"} <= set(PATHS)
     assert any(path.endswith(".css") for path in PATHS)
 
 
@@ -51,16 +51,31 @@ async def test_every_answer_is_guarded_when_any_page_is_asked_in_any_way(
 
 
 async def test_a_page_asks_for_a_login_when_nobody_is_in(somebody: Browser) -> None:
-    for page in (page for page in pages_of(None) if not page.is_open):
+    for page in (page for page in pages_of(None, None) if not page.is_open):
         answer = await (somebody.post(page.path, {}) if page.method == "POST" else somebody.get(page.path))
 
         assert (answer.status_code, answer.headers["location"]) == (303, "/console/login"), page
 
 
 def test_these_pages_alone_are_open_when_the_table_is_read() -> None:
-    is_open = {(page.method, page.path) for page in pages_of(None) if page.is_open and "/static/" not in page.path}
+    is_open = {
+        (page.method, page.path) for page in pages_of(None, None) if page.is_open and "/static/" not in page.path
+    }
 
     assert is_open == {("GET", "/console"), ("GET", "/console/login"), ("POST", "/console/login")}
+
+
+async def export_pages(somebody: Browser, rig: Rig) -> list[str]:
+    """The form when it was filled in wrongly, and what an export shows, without the one link that leaves the console."""
+    await sealed(rig)
+    fields = {"form_token": await somebody.token("/console/audit")}
+    wrong = await somebody.post("/console/audit/exports", fields | {"since": "x"})
+    made = await somebody.post("/console/audit/exports", fields)
+    shown = (await somebody.get(made.headers["location"])).text
+    page, links = re.subn(r'href="https://relay\.example\.com/v1/audit/downloads/[^"]+"', "", shown)
+
+    assert (wrong.status_code, links) == (422, 1)
+    return [wrong.text, page]
 
 
 async def test_nothing_is_loaded_from_elsewhere_and_nothing_stands_inline_when_pages_are_read(
@@ -70,6 +85,7 @@ async def test_nothing_is_loaded_from_elsewhere_and_nothing_stands_inline_when_p
     await somebody.log_in(await audit_key(rig))
     pages += [(await somebody.get(path)).text for path in ("/console/audit", "/console/audit?since=x")]
     pages += [(await somebody.post("/console/logout", {"form_token": "x"})).text]
+    pages += await export_pages(somebody, rig)
     files = [body.decode() for body, _ in static_files().values()]
 
     for page in pages:
