@@ -32,8 +32,9 @@ from relay.storage.database import Database, Transaction
 from relay.vault.vault import Vault
 
 _BATCH = 250  # events entered at once: their records are written and hashed without a pause
-_LATE = 0.004  # seconds: nobody is woken so late where there is nothing to do
-_SHARE = 0.05  # of the time, where texts want it
+_LOOK = 0.01  # seconds for which sealing sleeps to see what else there is to do
+_BUSY = 0.5  # of a processor, by everything else in this process
+_SHARE = 0.05  # of the time for sealing, where there is so much
 _STEP = 1000  # events looked through at once
 _OVERLAP = timedelta(seconds=10)  # a transaction that waits is ended after five
 _FIRST, _LONG_AGO = UUID(int=0), datetime(1970, 1, 1, tzinfo=UTC)
@@ -194,10 +195,10 @@ def _entry(tree: Tree, place: int, fact: Fact, told: Told) -> NewEntry:
 
 
 async def _give_way(worked: float) -> None:
-    """Sealing is in no hurry, texts are. Where whoever sleeps is woken late, there is much to do, and sealing waits."""
-    asked = time.monotonic()
-    await asyncio.sleep(_LATE)
-    if time.monotonic() - asked > 2 * _LATE:
+    """Sealing is in no hurry, texts are. It sleeps for a moment, and for longer where others work much meanwhile."""
+    asked, used = time.monotonic(), time.process_time()
+    await asyncio.sleep(_LOOK)
+    if time.process_time() - used > _BUSY * (time.monotonic() - asked):
         await asyncio.sleep(worked / _SHARE)
 
 
