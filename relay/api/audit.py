@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind
 from relay.core.model import Scope
 from relay.core.notes import in_base64
-from relay.core.times import written
+from relay.core.times import read_time, written
 from relay.storage.audit_reading import Entry, SigningKey, Wanted
 
 _TEXT, _BYTES = "text/plain; charset=utf-8", "application/octet-stream"
@@ -103,15 +103,7 @@ def _word(call: Call, name: str) -> str | None:
 
 def _time(call: Call, name: str) -> datetime | None:
     given = call.query.get(name)
-    if given is None:
-        return None
-    try:
-        found = datetime.fromisoformat(given)
-        if found.tzinfo is not None:
-            return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise InvalidInput(Problem(name, "invalid", "must be a time like 2026-11-20T15:52:00Z"))
+    return None if given is None else read_time(name, given)
 
 
 def entry_json(e: Entry) -> dict[str, Any]:
