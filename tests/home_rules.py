@@ -53,10 +53,10 @@ HOMES = (
     Home("jinja2", ("relay/web/*", "relay/sandbox/*"), "pages are made where pages are served"),
     Home(
         "uvicorn",
-        ("relay/cli/*", "relay/api/*", "relay/sandbox/*", "relay/wiring.py"),
+        ("relay/cli/*", "relay/api/*", "relay/sandbox/*", "relay/wiring/*"),
         "a server is started by whoever listens, not by what answers",
     ),
-    Home("uvloop", ("relay/cli/*", "relay/wiring.py", "relay/sandbox/*"), "whoever starts the process picks its loop"),
+    Home("uvloop", ("relay/cli/*", "relay/wiring/*", "relay/sandbox/*"), "whoever starts the process picks its loop"),
     Home(
         "pydantic",
         ("relay/api/*", "relay/settings.py"),

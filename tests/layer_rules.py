@@ -75,7 +75,7 @@ def _inside_the_carrier(source: Source) -> Iterator[str]:
 
 
 def _starting_servers(source: Source) -> Iterator[str]:
-    allowed = source.lies_in("relay/storage/*", "relay/cli/*", "relay/wiring.py", "relay/sandbox/*")
+    allowed = source.lies_in("relay/storage/*", "relay/cli/*", "relay/wiring/*", "relay/sandbox/*")
     for found in imports(source) if not allowed else ():
         if found.is_within("relay.storage.embedded", "relay.storage.postgres_programs"):
             yield f"{found.line} imports {found.name}"
@@ -111,14 +111,14 @@ LAYER_RULES: tuple[Rule, ...] = (
                 "relay/api/x.py", "from relay.worker import legs", "from relay.settings import x", "import relay.wiring"
             ),
             *at("relay/worker/x.py", "from relay import settings", "from relay.sandbox import carrier"),
-            *at("relay/wiring.py", "from relay.cli import serve"),
+            *at("relay/wiring/parts.py", "from relay.cli import serve"),
             *at("relay/settings.py", "from relay import wiring"),
             *at("relay/services/x.py", "from relay.newcomer import x", "from relay import *"),
             *at("relay/newcomer/x.py", "from relay.core import ids"),
         ],
         [
             *at("relay/cli/x.py", "from relay.wiring import open_relay", "from relay.core import ids"),
-            *at("relay/wiring.py", "from relay.settings import Settings", "from relay.worker import legs"),
+            *at("relay/wiring/parts.py", "from relay.settings import Settings", "from relay.worker import legs"),
             *at("relay/storage/x.py", "from relay.storage import queries", "from relay import logs, metrics"),
             *at("relay/core/x.py", "from . import errors", "import datetime"),
         ],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from relay.core.retention import RULES
+from relay.core.data_rules import RULES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "privacy.md"
-_BEGIN, _END = "<!-- made from relay/core/retention.py -->", "<!-- until here -->"
+_BEGIN, _END = "<!-- made from relay/core/data_rules.py -->", "<!-- until here -->"
 
 
 def page(text: str) -> str:

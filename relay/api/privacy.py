@@ -14,11 +14,11 @@ from relay.api.sessions import stays_json
 from relay.core import ids
 from relay.core.affected import NOT_COUNTED, columns_of, is_clear, read_leak
 from relay.core.data_class import Rule
+from relay.core.data_rules import RULES
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import HoldReason, Scope
 from relay.core.phone import Phone
-from relay.core.retention import RULES
 from relay.core.subject import STAYS, OperatorReason, RequestKind
 from relay.core.times import written
 from relay.services.affected import Answer, Concerned

@@ -13,8 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from relay.core.data_class import DataClass
+from relay.core.data_rules import CLEAR, RULES
 from relay.core.errors import InvalidInput, Problem
-from relay.core.retention import CLEAR, RULES
 from relay.core.times import read_time
 
 

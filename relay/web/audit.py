@@ -10,9 +10,9 @@ from typing import Any
 from starlette.responses import Response
 
 from relay.core.data_class import DataClass, Rule
+from relay.core.data_rules import RULES
 from relay.core.errors import NotAuthenticated
 from relay.core.model import CloseReason, Reason
-from relay.core.retention import RULES
 from relay.services.keys import Caller
 from relay.services.retention import Report
 from relay.web.chart import charted

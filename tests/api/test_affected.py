@@ -9,7 +9,8 @@ import pytest
 
 from relay.core.affected import NOT_COUNTED, TOLD
 from relay.core.data_class import DataClass
-from relay.core.retention import RULES, classified
+from relay.core.data_rules import RULES
+from relay.core.retention import classified
 from tests.api.answers import problem_in
 from tests.api.rig import ALICE, BOB, CAROL, Api, inbound
 

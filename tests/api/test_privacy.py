@@ -8,9 +8,9 @@ import pytest
 
 from relay.api.schemas import OPERATOR_REASONS
 from relay.core.data_class import DataClass
+from relay.core.data_rules import RULES
 from relay.core.ids import IdKind, parse
 from relay.core.model import HoldReason, Scope
-from relay.core.retention import RULES
 from relay.core.subject import OperatorReason
 from tests.api.answers import problem_in
 from tests.api.rig import ALICE, BOB, CAROL, Api

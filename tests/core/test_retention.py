@@ -9,10 +9,11 @@ import pytest
 
 from relay.core import periods
 from relay.core.data_class import DataClass
+from relay.core.data_rules import RULES
 from relay.core.delivery import MOVES
 from relay.core.model import State
 from relay.core.periods import keys_forgotten_before
-from relay.core.retention import RULES, classified, overdue_before
+from relay.core.retention import classified, overdue_before
 from tests.privacy_page import PAGE, page
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from relay.wiring import _steps
+from relay.wiring.steps import steps
 from relay.worker.leases import Lease
 from tests.services.rig import Rig, Talk, start_talk
 
@@ -156,7 +156,7 @@ async def upkeep(rig: Rig) -> None:
     """Every step of upkeep, as a worker has them, in every bucket, until nothing is left to do."""
     for bucket in (await rig.relay.configuration.refreshed()).buckets:
         lease = Lease(bucket, await rig.epoch(bucket), float("inf"))
-        for step in _steps(rig.relay):
+        for step in steps(rig.relay):
             while await step.work(lease):
                 pass
 

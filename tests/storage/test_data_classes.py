@@ -37,7 +37,7 @@ async def test_every_column_has_a_class_and_every_class_its_columns_when_the_dat
     there = await columns_of(in_database(pg_server.dsn, template))
     listed = {(table, column) for table, column, _ in classified()}
 
-    assert there - listed == set(), "without a data class: see relay/core/retention.py"
+    assert there - listed == set(), "without a data class: see relay/core/data_rules.py"
     assert listed - there == set(), "a data class names what is not there"
     assert len(there) > 150
 

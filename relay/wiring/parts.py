@@ -1,23 +1,17 @@
-"""The composition root: everything is built here once and handed to whoever needs it. No rule and no logic lives here.
-
-A new provider is one line in ``PROVIDERS``. A new piece of upkeep is one line in ``_steps``.
-"""
+"""The parts of one process's Relay, put together."""
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from relay import logs
 from relay.core.delivery import AmbiguityTimes
-from relay.core.errors import KeyringRefused, StorageUnavailable
+from relay.core.errors import KeyringRefused
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
@@ -36,7 +30,6 @@ from relay.services.expiry import Expiry
 from relay.services.holds import Holds
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
-from relay.services.inbound.departures import Closed
 from relay.services.keys import Keys
 from relay.services.numbers import Numbers
 from relay.services.optouts import OptOuts
@@ -52,7 +45,7 @@ from relay.services.subjects import Subjects
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
 from relay.settings import Settings
-from relay.storage import database, migrate, upkeep
+from relay.storage import database, migrate
 from relay.storage import keyring as published
 from relay.storage.configuration import Configuration
 from relay.storage.database import Database
@@ -62,10 +55,6 @@ from relay.vault.journal_file import JournalFile
 from relay.vault.keyring import Keyring
 from relay.vault.keyring_file import KeyringFile
 from relay.vault.vault import Vault, open_vault
-from relay.worker.keykeeper import KeyKeeper
-from relay.worker.leases import Lease, Leases
-from relay.worker.sender import Sender, SenderSettings
-from relay.worker.upkeep import Step, Timely, Upkeep
 from relay.worker.wakeup import Wakeup
 
 PROVIDERS: tuple[Adapter, ...] = (twilio.ADAPTER,)
@@ -237,111 +226,3 @@ async def open_keyring(db: Database, path: Path, *, may_make: bool) -> Keyring:
     if any(answers.get(name, answer) != answer for name, answer in known.items()):
         raise KeyringRefused(f"{path} is not the keyring that this database was sealed with")
     return ring
-
-
-@asynccontextmanager
-async def keeping_keys(relay: Relay) -> AsyncIterator[None]:
-    """Take part in the rotation of keys until the block is left. Whoever seals anything has to."""
-    await relay.rotation.learn()
-    task = asyncio.create_task(KeyKeeper(relay.rotation, rotates=relay.settings.rotate_keys).run())
-    task.add_done_callback(_must_not_end)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        with suppress(StorageUnavailable):
-            await relay.rotation.leave()
-
-
-@asynccontextmanager
-async def working(relay: Relay) -> AsyncIterator[Leases]:
-    """Own buckets, send, keep house; until the block is left, when what is on its way is waited for."""
-    settings = relay.settings
-    leases = Leases(
-        relay.database, relay.configuration, lasting=timedelta(seconds=settings.lease), taken=relay.wakeup.now
-    )
-    relay.wakeup.served_here = lambda bucket: leases.get(bucket) is not None
-    sender_settings = SenderSettings(settings.sockets, settings.busy_poll, settings.idle_poll)
-    sender = Sender(
-        relay.database,
-        relay.configuration,
-        relay.sending,
-        leases=leases,
-        wakeup=relay.wakeup,
-        settings=sender_settings,
-    )
-    leases.busy = sender.busy
-    relay.inbound.gate = sender.departures
-    house = Upkeep(leases, _steps(relay))
-    runs = (leases.run(), relay.wakeup.listen(relay.database), sender.run(), house.run())
-    tasks = [asyncio.create_task(run) for run in runs]
-    for task in tasks:
-        task.add_done_callback(_must_not_end)
-    try:
-        yield leases
-    finally:
-        relay.inbound.gate = Closed
-        with suppress(TimeoutError):  # what is still on its way after that counts as ambiguous
-            await asyncio.wait_for(sender.drain(), settings.drain_within)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await leases.release()
-
-
-def _must_not_end(task: asyncio.Task[None]) -> None:
-    """A worker without one of its parts would look alive and do nothing: better to stop and be started again."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logs.trouble("worker_part_ended", error)
-        signal.raise_signal(signal.SIGTERM)
-
-
-def _steps(relay: Relay) -> list[Step]:
-    """Upkeep: name, period in seconds, what to do in a bucket."""
-    often, sometimes, rarely = relay.settings.upkeep_period, 5.0, 60.0
-    return [
-        Step("timely", often, _timely(relay)),
-        Step("look_for_ambiguous", often, lambda lease: relay.ambiguity.look(lease.bucket)),  # waits for providers
-        Step("redact", sometimes, lambda lease: relay.redaction.redact(lease.bucket)),  # waits for providers
-        Step("prepare_pools", sometimes, lambda lease: relay.pools.prepare_left(lease.bucket)),
-        Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
-        Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
-        Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
-        Step("end_verifications", rarely, lambda lease: relay.verifications.end_old(lease.bucket)),
-        Step("finish_erasures", rarely, lambda lease: relay.erasure.finish(lease.bucket)),
-        Step("finish_requests", rarely, lambda lease: relay.subjects.finish(lease.bucket)),
-        Step("forget_copies", 10 * rarely, lambda lease: relay.subjects.forget(lease.bucket)),
-        Step("seal", 2 * often, lambda lease: relay.audit_log.seal(lease.bucket)),
-        Step("sweep", rarely, lambda lease: relay.audit_log.sweep(lease.bucket)),
-        Step("forget_entries", 10 * rarely, lambda lease: relay.audit_log.forget(lease.bucket)),
-        Step("forget_exports", 10 * rarely, lambda lease: relay.audit_exports.forget(lease.bucket)),
-        Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
-    ]
-
-
-def _timely(relay: Relay) -> Timely:
-    """What a glance into a bucket can find to do, by the name of its column."""
-    ambiguity, expiry = relay.ambiguity, relay.expiry
-    patience = upkeep.Patience(timedelta(seconds=relay.settings.abandoned_after), timedelta(seconds=5))
-
-    async def glance(lease: Lease) -> list[str]:
-        async with relay.database.single() as tx:
-            return await upkeep.glance(tx, lease.bucket, lease.epoch, patience)
-
-    return Timely(
-        glance,
-        {
-            "end_sessions": lambda lease: expiry.end_sessions(lease.bucket),
-            "free_numbers": lambda lease: expiry.free_numbers(lease.bucket),
-            "expire_parked": lambda lease: expiry.expire_parked(lease.bucket),
-            "expire_texts": lambda lease: expiry.expire_texts(lease.bucket),
-            "declare_ambiguous": lambda lease: ambiguity.declare(
-                lease.bucket, epoch=lease.epoch, begun_before=patience.silent_send
-            ),
-            "tell_journal": lambda lease: relay.restoring.write(lease.bucket),
-            "finish_opt_outs": lambda lease: relay.optouts.finish_old(
-                lease.bucket, older_than=patience.fan_out.total_seconds()
-            ),
-        },
-    )
