@@ -1,5 +1,5 @@
 """``relay audit``: the auditor's own tools. They need a pack or a log's address, and the log's public key; no database, no
-keyring, no settings: they run wherever the package is installed. But for ``export``, which is the operator's.
+keyring, no settings: they run wherever the package is installed. But for ``export`` and ``coverage``, which are the operator's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli import exporting
+from relay.cli import covering, exporting
 from relay.cli.fetching import fetching
 from relay.cli.progress import bar
 from relay.cli.running import told
@@ -30,6 +30,7 @@ from relay.vault.log_keys import verify as signature_is_right
 
 app = typer.Typer(help="Check an audit log, without trusting whoever runs it.", no_args_is_help=True)
 app.command("export")(exporting.export)
+app.command("coverage")(covering.coverage)
 
 _LATEST_HOURS = int(verifying.LATEST.total_seconds()) // 3600
 

@@ -24,6 +24,7 @@ from relay.services.audit_log import AuditLog
 from relay.services.audit_page import AuditPage
 from relay.services.audit_reading import AuditReading
 from relay.services.connections import Connections
+from relay.services.coverage import Coverage
 from relay.services.depths import Depths
 from relay.services.erasure import Erasure
 from relay.services.expiry import Expiry
@@ -115,6 +116,11 @@ class Relay:
     def audit_exports(self) -> AuditExports:
         """The audit log as it is exported."""
         return AuditExports(self.database)
+
+    @property
+    def coverage(self) -> Coverage:
+        """Whether every change of state has its entry in the audit log."""
+        return Coverage(self.database, self.configuration)
 
     @property
     def public_url(self) -> str:
