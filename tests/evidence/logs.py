@@ -142,9 +142,10 @@ def write_pack(
     first: int = 0,
     end: int | None = None,
     keys: tuple[KeyUse, ...] | None = None,
+    cosigned: Note | None = None,
 ) -> Path:
     """The pack of a log, with these entries or those it was made of."""
-    contents = Contents(log.head(), uses(*log.keys) if keys is None else keys, RETENTION, first, end)
+    contents = Contents(log.head(), uses(*log.keys) if keys is None else keys, RETENTION, first, end, cosigned=cosigned)
     with PackWriter(folder, contents) as writer:
         for piece in _pieces(bytes(log.leaves)):
             writer.add_leaves(piece)
