@@ -24,6 +24,7 @@ from relay.api import (
     account,
     audit,
     audit_exports,
+    audit_witnesses,
     downloads,
     messages,
     numbers,
@@ -61,6 +62,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *privacy.ENDPOINTS,
     *audit.ENDPOINTS,
     *audit_exports.ENDPOINTS,
+    *audit_witnesses.ENDPOINTS,
 )
 
 # With a letter in it: one of digits alone may be a phone, and the log would keep it.

@@ -39,8 +39,12 @@ _FILTERS: Mapping[str, str] = {
 
 
 async def read_checkpoint(call: Call) -> RawReply:
+    asked = call.query.get("witnessed", "false")
+    if asked not in {"true", "false"}:
+        raise InvalidInput(Problem("witnessed", "invalid", "must be true or false"))
     await _note(call)
-    return RawReply((await call.services.audit_reading.checkpoint(call.account)).encode(), _TEXT)
+    heads = call.services.audit_witnesses if asked == "true" else call.services.audit_reading
+    return RawReply((await heads.checkpoint(call.account)).encode(), _TEXT)
 
 
 async def read_tile(call: Call) -> RawReply:
@@ -124,7 +128,10 @@ def key_json(k: SigningKey) -> dict[str, Any]:
 _A = Scope.AUDIT
 
 ENDPOINTS = (
-    Endpoint("GET", "/v1/audit/checkpoint", _A, read_checkpoint, "The log's signed head (C2SP checkpoint)"),
+    Endpoint(
+        "GET", "/v1/audit/checkpoint", _A, read_checkpoint, "The log's signed head (C2SP checkpoint)",
+        query={"witnessed": "true: the newest head that a witness has signed, with every witness's line"},
+    ),
     Endpoint("GET", "/v1/audit/tile/{path:path}", _A, read_tile, "A tile of the log (C2SP tlog-tiles)"),
     Endpoint(
         "GET", "/v1/audit/proof", _A, read_proof, "That an entry is in the log (C2SP tlog-proof)",
