@@ -15,8 +15,6 @@ from uuid import uuid4
 
 import httpx
 
-from relay.api import operations
-from relay.api.app import ENDPOINTS
 from relay.core.model import Scope
 from relay.storage import database, leases
 from relay.storage.configuration import Pool
@@ -135,15 +133,10 @@ async def settle_down(wired: Database, looking: Database, plant: Callable[[Relay
 
 @contextmanager
 def quick() -> Iterator[None]:
-    """For a while Relay tries again at once, and describes its API once instead of in every process that starts.
-
-    One line breaks at a time, so that a second try needs no patience; the description is the same each time.
-    """
-    waits, describe = database._WAITS, operations.openapi
-    described = describe(ENDPOINTS)
+    """For a while Relay tries again at once: one line breaks at a time, so that a second try needs no patience."""
+    waits = database._WAITS
     database._WAITS = (0.0, 0.0, 0.0)
-    operations.openapi = lambda endpoints: described
     try:
         yield
     finally:
-        database._WAITS, operations.openapi = waits, describe
+        database._WAITS = waits
