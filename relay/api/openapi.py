@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 
 from relay.api import open_pages, problems, refusals
 from relay.api.answers import ProblemDocument, Raw
@@ -24,6 +24,13 @@ _SCHEMA = "#/components/schemas/{model}"
 _JSON = "application/json"
 #: The key is not known yet, or it may be.
 _UNCOUNTED = {401: "request_id", 403: "request_id", 500: "maybe_rate_limit", 503: "maybe_rate_limit"}
+
+
+class _InOrder(GenerateJsonSchema):
+    """Fields and examples stay in the order in which they are written."""
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        return value
 
 
 def openapi(endpoints: Sequence[Endpoint], *, server: str = "/") -> dict[str, Any]:
@@ -61,7 +68,7 @@ def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
             if isinstance(model, type):
                 models[model] = None
     wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in models]
-    schemas: dict[str, Any] = models_json_schema(wanted, ref_template=_SCHEMA)[1]["$defs"]
+    schemas: dict[str, Any] = models_json_schema(wanted, ref_template=_SCHEMA, schema_generator=_InOrder)[1]["$defs"]
     return dict(sorted(schemas.items()))
 
 

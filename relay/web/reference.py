@@ -105,7 +105,9 @@ class Reference:
         )
 
     def _parameter(self, p: Mapping[str, Any]) -> Field:
-        words = "; ".join(part for part in (p.get("description", ""), self._words.limits(p["schema"])) if part)
+        words = "; ".join(
+            part.rstrip(".") for part in (p.get("description", ""), self._words.limits(p["schema"])) if part
+        )
         return Field(p["name"], self._words.kind(p["schema"]), words, p["required"])
 
     def _answer(self, status: str, response: Mapping[str, Any]) -> Answer:

@@ -12,12 +12,11 @@ _LIMITS = {
     "minimum": "at least {}",
     "exclusiveMinimum": "more than {}",
     "maximum": "at most {}",
-    "minLength": "{} characters at least",
+    "minLength": "not empty",
     "maxLength": "{} characters at most",
     "minItems": "{} at least",
     "maxItems": "{} at most",
     "maxProperties": "{} at most",
-    "pattern": "like {}",
 }
 
 
@@ -69,8 +68,10 @@ class Words:
             if "enum" in one or "const" in one:
                 said.append(" | ".join(str(word) for word in one.get("enum", [one.get("const")])))
             said += [words.format(one[name]) for name, words in _LIMITS.items() if name in one]
+            said += [f"like `{one['pattern']}`"] if "pattern" in one and not said else []
         default = schema.get("default")
-        return "; ".join([*said, *([f"{default} when not given"] if default not in (None, "", {}, []) else [])])
+        said += [f"`{default}` when not given"] if default not in (None, "", {}, []) else []
+        return "; ".join(said)
 
     def _followed(self, schema: Schema) -> Schema:
         while "$ref" in schema:
