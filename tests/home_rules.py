@@ -56,6 +56,7 @@ HOMES = (
     Home("structlog", ("relay/logs.py",), "what may be logged is declared in one file"),
     Home("typer", ("relay/cli/*", "relay/sandbox/tour*"), "only commands talk to a terminal"),
     Home("rich", ("relay/cli/*", "relay/sandbox/tour*"), "only commands talk to a terminal"),
+    Home("markupsafe", ("relay/web/*",), "what counts as HTML is decided where pages are made"),
     Home("jinja2", ("relay/web/*", "relay/sandbox/*"), "pages are made where pages are served"),
     Home(
         "uvicorn",

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from relay.api.answers import Page, Shown, Time, WitnessId, gives
 from relay.api.call import Call, Endpoint, Reply
 from relay.api.schemas import Body
 from relay.core import ids
@@ -31,6 +32,29 @@ class CosignatureBody(Body):
         str,
         Field(max_length=30_000, description="a head of this log as it was served, with the witness's line under it"),
     ]
+
+
+class WitnessShown(Shown):
+    """A witness of the log, and the newest head that it has signed."""
+
+    id: WitnessId
+    name: Annotated[str, Field(examples=["auditor.example"])]
+    key: Annotated[str, Field(examples=["auditor.example+d2a1f0c4+BHpm..."])]
+    added_at: Time
+    size: Annotated[int | None, Field(ge=0, description="entries under that head", examples=[12])]
+    signed_at: Annotated[
+        Time | None, Field(description="by the witness's own clock", examples=["2026-11-20T08:00:00Z"])
+    ]
+
+
+class WitnessPage(Page[WitnessShown]):
+    """All witnesses, newest first."""
+
+
+class CosignaturesTaken(Shown):
+    """The witnesses whose word was taken."""
+
+    data: list[WitnessShown]
 
 
 async def add_witness(call: Call) -> Reply:
@@ -67,12 +91,15 @@ def witness_json(w: Witness) -> dict[str, Any]:
 
 _A, _L = Scope.ADMIN, Scope.AUDIT
 
+# fmt: off
 ENDPOINTS = (
-    Endpoint("POST", "/v1/audit/witnesses", _A, add_witness, "Take the word of a witness from now on", WitnessBody),
-    Endpoint(
-        "GET", "/v1/audit/witnesses", _A, list_witnesses, "Whose word is taken, and what they signed last",
-        also=frozenset({_L}),
-    ),
-    Endpoint("DELETE", "/v1/audit/witnesses/{id}", _A, remove_witness, "Take it no more; what it signed goes, too"),
-    Endpoint("POST", "/v1/audit/cosignatures", _L, take_cosignatures, "Hand in a witness's signature", CosignatureBody),
-)  # fmt: skip
+    Endpoint("POST", "/v1/audit/witnesses", _A, add_witness, "Take the word of a witness from now on", WitnessBody,
+             answers=gives(WitnessShown, "witness_known", "too_many_witnesses", status=201)),
+    Endpoint("GET", "/v1/audit/witnesses", _A, list_witnesses, "Whose word is taken, and what they signed last",
+             also=frozenset({_L}), answers=gives(WitnessPage)),
+    Endpoint("DELETE", "/v1/audit/witnesses/{id}", _A, remove_witness, "Take it no more; what it signed goes, too",
+             answers=gives(None)),
+    Endpoint("POST", "/v1/audit/cosignatures", _L, take_cosignatures, "Hand in a witness's signature", CosignatureBody,
+             answers=gives(CosignaturesTaken)),
+)
+# fmt: on

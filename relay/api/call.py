@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from relay.api.answers import Answers
+from relay.api.parameters import Parameter
 from relay.api.schemas import Body
 from relay.core.errors import InvalidInput, Problem
 from relay.core.ids import Seed
@@ -133,7 +135,7 @@ class RawReply:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A route: nobody gets in without ``scope``, or one of those that are let in ``also``."""
+    """A route: nobody gets in without ``scope``, or one of those that are let in ``also``. The handler's name is the call's."""
 
     method: str
     path: str
@@ -141,8 +143,9 @@ class Endpoint:
     handler: Callable[[Call], Awaitable[Reply | RawReply]]
     summary: str
     body: type[Body] | None = None
-    query: Mapping[str, str] = field(default_factory=dict)  #: name -> what it means
+    query: Mapping[str, Parameter | str] = field(default_factory=dict)  #: name -> what it means
     also: frozenset[Scope] = frozenset()
+    answers: Answers | None = None  #: for the document that describes the API
 
     @property
     def pattern(self) -> str:
