@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from relay.api.answers import gives
 from relay.api.call import Call, Endpoint, Reply
 from relay.api.schemas import AccountBody, ConnectionBody, EmptyBody
+from relay.api.shown import AccountSettings, ConnectionPage, ConnectionTest
+from relay.api.shown import Connection as ShownConnection
 from relay.core import ids
 from relay.core.ids import IdKind, public
 from relay.core.model import OnAmbiguous, Scope
@@ -84,12 +87,18 @@ def connection_json(c: Connection) -> dict[str, Any]:
 
 _A = Scope.ADMIN
 
+# fmt: off
 ENDPOINTS = (
-    Endpoint("GET", "/v1/account", _A, read_account, "The account's settings"),
-    Endpoint("PATCH", "/v1/account", _A, change_account, "Change them", AccountBody),
-    Endpoint("POST", "/v1/connections", _A, add_connection, "Add credentials; never shown again", ConnectionBody),
-    Endpoint("GET", "/v1/connections", _A, list_connections, "All connections, newest first"),
-    Endpoint("GET", "/v1/connections/{id}", _A, read_connection, "One connection"),
-    Endpoint("DELETE", "/v1/connections/{id}", _A, remove_connection, "Remove an unused connection"),
-    Endpoint("POST", "/v1/connections/{id}/test", _A, test_connection, "Are the credentials right?", EmptyBody),
+    Endpoint("GET", "/v1/account", _A, read_account, "The account's settings", answers=gives(AccountSettings)),
+    Endpoint("PATCH", "/v1/account", _A, change_account, "Change them", AccountBody, answers=gives(AccountSettings)),
+    Endpoint("POST", "/v1/connections", _A, add_connection, "Add credentials; never shown again", ConnectionBody,
+             answers=gives(ShownConnection, status=201)),
+    Endpoint("GET", "/v1/connections", _A, list_connections, "All connections, newest first",
+             answers=gives(ConnectionPage)),
+    Endpoint("GET", "/v1/connections/{id}", _A, read_connection, "One connection", answers=gives(ShownConnection)),
+    Endpoint("DELETE", "/v1/connections/{id}", _A, remove_connection, "Remove an unused connection",
+             answers=gives(None, "connection_in_use")),
+    Endpoint("POST", "/v1/connections/{id}/test", _A, test_connection, "Are the credentials right?", EmptyBody,
+             answers=gives(ConnectionTest, "provider_unavailable")),
 )
+# fmt: on

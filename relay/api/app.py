@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -24,6 +26,7 @@ from relay.api import (
     account,
     audit,
     audit_exports,
+    audit_witnesses,
     downloads,
     messages,
     numbers,
@@ -35,6 +38,7 @@ from relay.api import (
 )
 from relay.api.call import Call, Endpoint, RawReply, Reply, Services
 from relay.api.limits import Limits
+from relay.api.openapi import openapi
 from relay.api.reading import read_body, require_json
 from relay.api.schemas import Body
 from relay.core import ids
@@ -61,6 +65,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *privacy.ENDPOINTS,
     *audit.ENDPOINTS,
     *audit_exports.ENDPOINTS,
+    *audit_witnesses.ENDPOINTS,
 )
 
 # With a letter in it: one of digits alone may be a phone, and the log would keep it.
@@ -77,11 +82,17 @@ def build_app(services: Services, *, api_rate: float, extra: Sequence[BaseRoute]
         routes.append(Route(path, _Way(here, services, limits), methods=list(here)))
     links = [downloads.route(services), audit_exports.route(services)]
     app = Starlette(
-        routes=[*routes, *operations.routes(services, ENDPOINTS), *links, *extra],
+        routes=[*routes, *operations.routes(services, partial(described, services.public_url)), *links, *extra],
         exception_handlers={404: _no_such_call, 405: _no_such_call},
     )
     app.router.redirect_slashes = False  # the address that it would name comes from the Host header
     return app
+
+
+@cache
+def described(server: str) -> Mapping[str, Any]:
+    """The API at this address as an OpenAPI document, made when it is first asked for: no start has to wait for it."""
+    return openapi(ENDPOINTS, server=server or "/")
 
 
 async def _no_such_call(request: Request, error: Exception) -> Response:

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from relay.api.answers import Answers
+from relay.api.parameters import Parameter
 from relay.api.schemas import Body
 from relay.core.errors import InvalidInput, Problem
 from relay.core.ids import Seed
@@ -15,6 +17,7 @@ from relay.services.accounts import Accounts
 from relay.services.affected import Affected
 from relay.services.audit_exports import AuditExports
 from relay.services.audit_reading import AuditReading
+from relay.services.audit_witnesses import AuditWitnesses
 from relay.services.connections import Connections
 from relay.services.erasure import Erasure
 from relay.services.holds import Holds
@@ -58,6 +61,8 @@ class Services(Protocol):
     def audit_exports(self) -> AuditExports: ...
     @property
     def audit_reading(self) -> AuditReading: ...
+    @property
+    def audit_witnesses(self) -> AuditWitnesses: ...
     @property
     def connections(self) -> Connections: ...
     @property
@@ -130,7 +135,7 @@ class RawReply:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A route: nobody gets in without ``scope``, or one of those that are let in ``also``."""
+    """A route: nobody gets in without ``scope``, or one of those that are let in ``also``. The handler's name is the call's."""
 
     method: str
     path: str
@@ -138,8 +143,9 @@ class Endpoint:
     handler: Callable[[Call], Awaitable[Reply | RawReply]]
     summary: str
     body: type[Body] | None = None
-    query: Mapping[str, str] = field(default_factory=dict)  #: name -> what it means
+    query: Mapping[str, Parameter | str] = field(default_factory=dict)  #: name -> what it means
     also: frozenset[Scope] = frozenset()
+    answers: Answers | None = None  #: for the document that describes the API
 
     @property
     def pattern(self) -> str:

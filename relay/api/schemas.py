@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from relay.api.answers import example_id
+from relay.core.ids import IdKind
 from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
 from relay.core.model import GeoMatch, HoldReason
 from relay.core.subject import OperatorReason
@@ -76,6 +78,11 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def shown_by(*examples: dict[str, Any]) -> ConfigDict:
+    """How a body shows by examples what it takes. Each of them works: a test sends it."""
+    return ConfigDict(json_schema_extra={"examples": list(examples)})
+
+
 class ParticipantBody(Body):
     phone: Phone
     label: Label = ""
@@ -83,6 +90,22 @@ class ParticipantBody(Body):
 
 
 class SessionBody(Body):
+    model_config = shown_by(
+        {
+            "participants": [
+                {"phone": "+12025550177", "label": "rider"},
+                {"phone": "+12025550188", "label": "driver"},
+            ],
+            "pool": "default",
+            "unique_name": "trip-991",
+            "expires_in": 86400,
+            "idle_timeout": 3600,
+            "cool_down": 259200,
+            "geo_match": "country",
+            "metadata": {"order": "991"},
+        }
+    )
+
     participants: Annotated[tuple[ParticipantBody, ...], Field(min_length=2, max_length=2)]
     pool: Name = "default"
     unique_name: Name | None = None
@@ -95,6 +118,8 @@ class SessionBody(Body):
 
 
 class SessionChangeBody(Body):
+    model_config = shown_by({"expires_in": 7200, "metadata": {"order": "991"}})
+
     expires_in: ExpiresIn | None = None
     expires_at: AwareDatetime | None = None
     idle_timeout: IdleTimeout | None = None
@@ -102,15 +127,19 @@ class SessionChangeBody(Body):
 
 
 class EmptyBody(Body):
-    pass
+    model_config = shown_by({})
 
 
 class TextBody(Body):
+    model_config = shown_by({"to": example_id(IdKind.PARTICIPANT), "text": "Your driver is here."})
+
     to: Annotated[str, Field(max_length=64)]
     text: Text
 
 
 class AccountBody(Body):
+    model_config = shown_by({"programme": "Rides", "help_contact": "help@rides.example", "on_ambiguous": "park"})
+
     programme: Short | None = None
     help_contact: Short | None = None
     language: Annotated[str, Field(max_length=8)] | None = None
@@ -123,11 +152,17 @@ class AccountBody(Body):
 
 
 class ConnectionBody(Body):
+    model_config = shown_by(
+        {"provider": "twilio", "credentials": {"account_sid": "AC" + "0" * 32, "auth_token": "0" * 32}}
+    )
+
     provider: Name
     credentials: Annotated[dict[Name, Short], Field(max_length=10)]
 
 
 class NumberBody(Body):
+    model_config = shown_by({"number": "+12025550109", "pool": "default", "connection": example_id(IdKind.CONNECTION)})
+
     number: Phone
     country: Country | None = None
     pool: Name = "default"
@@ -137,32 +172,44 @@ class NumberBody(Body):
 
 
 class NumberChangeBody(Body):
+    model_config = shown_by({"state": "reserved", "rate": 2.5})
+
     state: Literal["ready", "reserved", "draining", "quarantined", "unregistered"] | None = None
     rate: Rate | None = None
 
 
 class PoolBody(Body):
+    model_config = shown_by({"name": "night"})
+
     name: Name
     require_verified: bool = False
 
 
 class PoolChangeBody(Body):
+    model_config = shown_by({"name": "noon"})
+
     name: Name | None = None
     require_verified: bool | None = None
 
 
 class VerificationBody(Body):
+    model_config = shown_by({"phone": "+12025550188", "purpose": "session"})
+
     phone: Phone
     purpose: Literal["session", "privacy"]
     pool: Name = "default"
 
 
 class CheckBody(Body):
+    model_config = shown_by({"code": "000000"})
+
     code: Annotated[str, Field(pattern="^[0-9]{6}$", description="six digits")]
 
 
 class AuditExportBody(Body):
     """Entries dated within a time; all of them when none is given."""
+
+    model_config = shown_by({"since": "2026-01-01T00:00:00Z"})
 
     since: Annotated[str, Field(max_length=40)] | None = None
     until: Annotated[str, Field(max_length=40)] | None = None
@@ -170,6 +217,12 @@ class AuditExportBody(Body):
 
 class PrivacyRequestBody(Body):
     """A hold is about a session, the others are about a person: which fields go together is for ``privacy`` to say."""
+
+    model_config = shown_by(
+        {"kind": "hold", "session": example_id(IdKind.SESSION), "operator_reason": "legal_claim"},
+        {"kind": "access", "phone": "+12025550177", "operator_reason": "own_initiative"},
+        {"kind": "erasure", "phone": "+12025550177", "operator_reason": "own_initiative"},
+    )
 
     kind: Literal["hold", "access", "erasure"]
     session: Annotated[str, Field(max_length=64)] | None = None

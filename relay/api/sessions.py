@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from relay.api.answers import gives
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
 from relay.api.messages import message_json
+from relay.api.parameters import LIST, Parameter
 from relay.api.schemas import LONGEST_NAME, EmptyBody, SessionBody, SessionChangeBody, TextBody
+from relay.api.shown import ClosedSession, DryRun, ErasedSession, Message, MessagePage, Session, SessionPage
 from relay.core import ids
 from relay.core.erasure import Stays
 from relay.core.errors import InvalidInput, NotFound, Problem
@@ -167,18 +172,33 @@ def stays_json(one: Stays) -> dict[str, Any]:
     return {"what": str(one.what), "why": one.why, "until": written(one.until)}
 
 
-_LIST = {"limit": "1 to 200, default 50", "cursor": "next_cursor of the page before"}
-_FILTER = {"status": "open or closed", "unique_name": "exactly this name", "pool": "name or id"}
+_FILTER = {
+    "status": Parameter("only those", Literal["open", "closed"]),
+    "unique_name": Parameter("exactly this name", Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]),
+    "pool": Parameter("only of this pool, by name or id", Annotated[str, Field(max_length=64)]),
+}
+_NOBODY = ("phone_invalid", "phone_kind_refused", "own_number", "country_not_allowed", "same_person")
+_UNFIT = ("no_number_available", "participant_opted_out", "pool_preparing", "verification_token_invalid", *_NOBODY)
 _S = Scope.SESSIONS
+_OPENED = gives(Session, "busy", "unique_name_taken", *_UNFIT, status=201)
+_SENT = gives(Message, "session_closed", "participant_opted_out", "phone_unreadable", status=202)
 
+# fmt: off
 ENDPOINTS = (
-    Endpoint("POST", "/v1/sessions", _S, open_session, "Open a session", SessionBody),
-    Endpoint("POST", "/v1/sessions/dry-run", _S, dry_run, "What would be assigned; writes nothing", SessionBody),
-    Endpoint("GET", "/v1/sessions", _S, list_sessions, "Sessions, newest first", query=_LIST | _FILTER),
-    Endpoint("GET", "/v1/sessions/{id}", _S, read_session, "One session"),
-    Endpoint("PATCH", "/v1/sessions/{id}", _S, change_session, "Extend, shorten or annotate", SessionChangeBody),
-    Endpoint("DELETE", "/v1/sessions/{id}", _S, erase_session, "Close and erase; says what stays, and why"),
-    Endpoint("POST", "/v1/sessions/{id}/close", _S, close_session, "Close; says what is in flight", EmptyBody),
-    Endpoint("POST", "/v1/sessions/{id}/messages", _S, send_text, "A text from the platform", TextBody),
-    Endpoint("GET", "/v1/sessions/{id}/messages", _S, list_messages, "Metadata, newest first", query=_LIST),
+    Endpoint("POST", "/v1/sessions", _S, open_session, "Open a session", SessionBody, answers=_OPENED),
+    Endpoint("POST", "/v1/sessions/dry-run", _S, dry_run, "What would be assigned; writes nothing", SessionBody,
+             answers=gives(DryRun, *_UNFIT)),
+    Endpoint("GET", "/v1/sessions", _S, list_sessions, "Sessions, newest first", query={**LIST, **_FILTER},
+             answers=gives(SessionPage)),
+    Endpoint("GET", "/v1/sessions/{id}", _S, read_session, "One session", answers=gives(Session)),
+    Endpoint("PATCH", "/v1/sessions/{id}", _S, change_session, "Extend, shorten or annotate", SessionChangeBody,
+             answers=gives(Session, "session_closed")),
+    Endpoint("DELETE", "/v1/sessions/{id}", _S, erase_session, "Close and erase; says what stays, and why",
+             answers=gives(ErasedSession, "on_hold")),
+    Endpoint("POST", "/v1/sessions/{id}/close", _S, close_session, "Close; says what is in flight", EmptyBody,
+             answers=gives(ClosedSession)),
+    Endpoint("POST", "/v1/sessions/{id}/messages", _S, send_text, "A text from the platform", TextBody, answers=_SENT),
+    Endpoint("GET", "/v1/sessions/{id}/messages", _S, list_messages, "Metadata, newest first", query=LIST,
+             answers=gives(MessagePage)),
 )
+# fmt: on

@@ -95,6 +95,7 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "audit_tree": _HASHES,
     "audit_tile": _HASHES,
     "audit_key": _HASHES,
+    "audit_witness": _HASHES,
     "audit_reader": {_C.CREDENTIALS: Told(Source.NOTHING, "not counted: when keys were used to read the log")},
     "console_link": {_C.CREDENTIALS: Told(Source.NOTHING, "not counted: each is for a key, and those are")},
     "audit_export": {_C.AUDIT_EXPORT: Told(Source.NOTHING, "not counted: when the log was exported, about nobody")},

@@ -161,7 +161,7 @@ RULES: Mapping[DataClass, Rule] = {
         ),
     ),
     DataClass.AUDIT_TREE: Rule(
-        "salted hashes of entries, and the signed head over them",
+        "salted hashes of entries, the signed head over them, and the witnesses that have signed it, too",
         _NOBODY,
         "to prove that the log was not changed, whatever was erased from it since",
         None,
@@ -171,6 +171,7 @@ RULES: Mapping[DataClass, Rule] = {
             audit_tree="bucket account_id origin reference_key size checkpoint signed_at",
             audit_tile="bucket account_id level n hashes",
             audit_key="bucket account_id key_id verifier first_size first_at",
+            audit_witness="bucket id account_id key added_at size checkpoint signature signed_at",
         ),
     ),
     DataClass.AUDIT_EXPORT: Rule(
@@ -181,7 +182,7 @@ RULES: Mapping[DataClass, Rule] = {
         "7 days",
         CLEAR,
         columns(
-            audit_export="bucket id account_id asked_at asked_by checkpoint first_n end_n since until retention",
+            audit_export="bucket id account_id asked_at asked_by checkpoint first_n end_n since until retention cosigned",
         ),
     ),
     DataClass.HOLD: Rule(
@@ -257,7 +258,7 @@ RULES: Mapping[DataClass, Rule] = {
         _STAFF,
         "to let in who may, and to be let in",
         None,
-        "the account ends, or it is removed",
+        "the account ends, or it is removed; of a session at the console: a day after it ended",
         "settings key; SHA-256 of 256 random bits",
         columns(
             api_key="bucket id account_id name secret_hash scopes created_at expires_at revoked_at last_used_at",

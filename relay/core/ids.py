@@ -43,6 +43,7 @@ class IdKind(StrEnum):
     REQUEST = "req"
     SESSION = "ses"
     VERIFICATION = "ver"
+    WITNESS = "wit"
 
 
 def make_id(bucket: int, at: datetime, entropy: bytes) -> UUID:

@@ -16,6 +16,8 @@ REQUESTS_FOR = timedelta(hours=24)
 TURNS_FOR = timedelta(hours=24)
 #: Longer than that is an alarm; the row stays, because what the carrier has does.
 CARRIER_COPIES_FOR = ALARM_AFTER
+#: After it is over a session at the console is still in the list of keys for so long.
+CONSOLE_SESSIONS_FOR = timedelta(hours=24)
 EXPORTS_FOR = keys.USED_FOR[keys.Purpose.TRANSIT]
 AUDIT_ENTRIES_FOR = timedelta(days=396)  # 13 months: a year can be audited when it is over
 PRIVACY_REQUESTS_FOR = timedelta(days=396)  # 13 months: what a supervisory authority may ask about

@@ -23,6 +23,7 @@ from relay.services.audit_exports import AuditExports
 from relay.services.audit_log import AuditLog
 from relay.services.audit_page import AuditPage
 from relay.services.audit_reading import AuditReading
+from relay.services.audit_witnesses import AuditWitnesses
 from relay.services.connections import Connections
 from relay.services.coverage import Coverage
 from relay.services.depths import Depths
@@ -106,6 +107,11 @@ class Relay:
     def audit_reading(self) -> AuditReading:
         """The audit log as auditors read it."""
         return AuditReading(self.database)
+
+    @property
+    def audit_witnesses(self) -> AuditWitnesses:
+        """Who watches the audit log."""
+        return AuditWitnesses(self.database)
 
     @property
     def audit_page(self) -> AuditPage:

@@ -29,6 +29,7 @@ def steps(relay: Relay) -> list[Step]:
         Step("sweep", rarely, lambda lease: relay.audit_log.sweep(lease.bucket)),
         Step("forget_entries", 10 * rarely, lambda lease: relay.audit_log.forget(lease.bucket)),
         Step("forget_exports", 10 * rarely, lambda lease: relay.audit_exports.forget(lease.bucket)),
+        Step("forget_console", 10 * rarely, lambda lease: relay.keys.forget_sessions(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 

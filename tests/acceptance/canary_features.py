@@ -11,9 +11,11 @@ import json
 import zipfile
 from collections.abc import Sequence
 
+from relay.core.notes import parse_note
 from tests.acceptance.canary_town import NORTH, PEOPLE, SOUTH, STRANGER, WEST, Pair, Town, eventually, text_of, word
 from tests.acceptance.processes import ACCOUNT_SID
 from tests.cli.command import Command
+from tests.evidence.logs import witness_named
 
 #: People to whom the carrier does something of its own, by their place in ``PEOPLE``; each is the second of their pair.
 REFUSED, FILTERED, UNREACHABLE, MUTE, SWALLOWED, GARBLED = (21, 23), (25,), (27,), (29,), (31, 33, 35), (37,)
@@ -284,13 +286,28 @@ async def _audit(town: Town) -> None:
         page = await town.made("GET", f"/v1/audit/entries?limit=200&cursor={page['next_cursor']}")
     for path in paths:
         assert (await town.ask("GET", path)).status_code == 200, path
+    await _witness(town)
     made = await town.made("POST", "/v1/audit/exports", {"since": "2026-01-01T00:00:00Z"})
     export = await town.made("GET", f"/v1/audit/exports/{made['id']}")
     pack = await town.ask("GET", export["download"]["url"], authorization="")
     with zipfile.ZipFile(io.BytesIO(pack.content)) as archive:
         told = [archive.read(name).decode("latin-1") for name in archive.namelist()]
-    assert len(told) == 9
+    assert len(told) == 10
     town.seen += told
+
+
+async def _witness(town: Town) -> None:
+    """Somebody who watches the log signs its head."""
+    watching = witness_named("auditor.example/witness")
+    witness = await town.made("POST", "/v1/audit/witnesses", {"key": watching.public.written()})
+    gone = await town.made("POST", "/v1/audit/witnesses", {"key": witness_named("gone.example").public.written()})
+    head = parse_note((await town.ask("GET", "/v1/audit/checkpoint")).text)
+    cosigned = {"checkpoint": watching.under(head, at=1).written()}
+    taken = await town.made("POST", "/v1/audit/cosignatures", cosigned)
+    assert [one["id"] for one in taken["data"]] == [witness["id"]]
+    await town.made("DELETE", f"/v1/audit/witnesses/{gone['id']}")
+    for path in ("witnesses", "checkpoint?witnessed=true"):
+        assert (await town.ask("GET", f"/v1/audit/{path}")).status_code == 200
 
 
 async def operate(town: Town) -> None:

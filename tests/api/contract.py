@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from relay.core.ids import IdKind, bucket_of, parse
 from relay.core.model import Scope
+from relay.core.notes import parse_note
 from tests.api.rig import ALICE, BOB, CAROL, DAVE, EVE, Api, opening
+from tests.evidence.logs import witness_named
 from tests.services.carrier import lost_answer
 from tests.services.rig import CREDENTIALS
 
@@ -110,6 +112,10 @@ CONTRACT: tuple[Row, ...] = (
     Row("GET", "/v1/audit/keys", _L),
     Row("POST", "/v1/audit/exports", _L, body=lambda _: {"since": "2026-01-01T00:00:00Z"}),
     Row("GET", "/v1/audit/exports/{id}", _L, "audit export"),
+    Row("POST", "/v1/audit/witnesses", _A, body=lambda _: {"key": witness_named("second.example").public.written()}),
+    Row("GET", "/v1/audit/witnesses", _A, also=(Scope.AUDIT,)),
+    Row("POST", "/v1/audit/cosignatures", _L, body=lambda world: {"checkpoint": world["cosigned head"]}),
+    Row("DELETE", "/v1/audit/witnesses/{id}", _A, "witness"),
 )
 
 #: The kind of id that each thing has.
@@ -125,6 +131,7 @@ KINDS = {
     "verification": IdKind.VERIFICATION,
     "request": IdKind.REQUEST,
     "audit export": IdKind.REQUEST,
+    "witness": IdKind.WITNESS,
 }
 
 
@@ -139,11 +146,16 @@ async def furnished(api: Api) -> World:
     )
     await api.rig.relay.audit_log.seal(api.rig.account.bucket)
     entries = (await api.ask("GET", "/v1/audit/entries?limit=1")).json()["data"]
+    head = parse_note((await api.ask("GET", "/v1/audit/checkpoint")).text)
+    watching = witness_named("first.example")
+    witness = await api.made("/v1/audit/witnesses", {"key": watching.public.written()})
     spare = {"number": "+12025550108", "connection": api.connection, "reserved": True}
     return {
         "session": session["id"],
         "entry": entries[0]["id"],
         "audit export": (await api.made("/v1/audit/exports", {}))["id"],
+        "witness": witness["id"],
+        "cosigned head": watching.under(head, at=1).written(),
         "held session": held["id"],
         "request": request["id"],
         "participant": session["participants"][0]["id"],

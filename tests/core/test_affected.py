@@ -45,6 +45,7 @@ def test_only_what_is_about_nobody_is_not_counted_when_an_account_asks() -> None
         "audit_tree",
         "audit_tile",
         "audit_key",
+        "audit_witness",
         "audit_reader",
         "console_link",
         "audit_export",

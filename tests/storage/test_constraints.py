@@ -35,6 +35,17 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "end_n": 1,
         "retention": {},
     },
+    "audit_witness": {
+        "bucket": 1,
+        "id": _ID,
+        "account_id": _ID,
+        "key": "w.example+00000000+AA==",
+        "added_at": _NOW,
+        "size": 1,
+        "checkpoint": "",
+        "signature": "",
+        "signed_at": _NOW,
+    },
     "audit_entry": {
         "bucket": 1,
         "account_id": _ID,
@@ -256,6 +267,8 @@ BROKEN: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "audit_tile_level": ("audit_tile", {"level": 0}),
     "audit_tile_whole_hashes": ("audit_tile", {"hashes": "\\x" + "00" * 33}),
     "audit_export_run": ("audit_export", {"first_n": 2}),
+    "audit_witness_word_whole": ("audit_witness", {"size": None}),
+    "audit_witness_size": ("audit_witness", {"size": 0}),
     "audit_entry_erased_whole": ("audit_entry", {"record": None}),
     "migration_lease_id_check": ("migration_lease", {"id": 2}),
 }
