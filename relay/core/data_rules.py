@@ -149,7 +149,8 @@ RULES: Mapping[DataClass, Rule] = {
         ),
     ),
     DataClass.AUDIT_ENTRY: Rule(
-        "what an entry of the audit log stands for: what happened and why; who, by keyed hash of an id",
+        "what an entry of the audit log stands for: what happened and why; who, by keyed hash of an id; which carrier and country"
+        " the number has that a text went by",
         _PAIR,
         "to account for what was done, to somebody who need not trust us",
         AUDIT_ENTRIES_FOR,
