@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
-from relay.core.model import GeoMatch, HoldReason
+from relay.core.model import GeoFallback, GeoMatch, HoldReason
 from relay.core.subject import OperatorReason
 
 LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
@@ -80,6 +80,7 @@ class ParticipantBody(Body):
     phone: Phone
     label: Label = ""
     verification_token: Annotated[str, Field(max_length=64)] | None = None
+    proxy_number: Annotated[str, Field(max_length=40, description="of this pool; no other will do")] | None = None
 
 
 class SessionBody(Body):
@@ -91,6 +92,8 @@ class SessionBody(Body):
     idle_timeout: IdleTimeout | None = None
     cool_down: CoolDown | None = None
     geo_match: GeoMatch = GeoMatch.COUNTRY
+    geo_fallback: GeoFallback = GeoFallback.STRICT
+    greeting: Annotated[bool, Field(description="send each side a first text")] = False
     metadata: Metadata = {}
 
 

@@ -14,7 +14,7 @@ from relay.core.assignment import Held
 from relay.core.closing import Closing, Stopped, Unsent
 from relay.core.errors import Conflict
 from relay.core.lifetime import Lifetime
-from relay.core.model import State
+from relay.core.model import GeoFallback, GeoMatch, State
 from relay.core.periods import STARTS_FOR
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
@@ -49,6 +49,8 @@ class NewSession:
     cool_down: int
     pair_index: bytes
     participants: tuple[NewParticipant, ...]
+    geo_match: GeoMatch = GeoMatch.COUNTRY
+    geo_fallback: GeoFallback = GeoFallback.STRICT
 
 
 async def meet(tx: Transaction, bucket: int, people: Sequence[tuple[bytes, int]]) -> dict[bytes, bool]:
@@ -97,7 +99,7 @@ async def open_session(tx: Transaction, bucket: int, new: NewSession) -> set[tup
     args += [new.expires_at, new.idle_timeout, new.cool_down, new.pair_index, tx.new_id(bucket)]
     args += [[p.id for p in people], [p.slot for p in people], [p.label for p in people]]
     args += [[p.party_index for p in people], [p.number_id for p in people]]
-    args += [[p.sealed_phone for p in people], [p.epoch_id for p in people]]
+    args += [[p.sealed_phone for p in people], [p.epoch_id for p in people], new.geo_match, new.geo_fallback]
     try:
         rows = await tx.fetch(_SQL["open_3_write"], *args)
     except asyncpg.UniqueViolationError as error:

@@ -82,6 +82,8 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
     ({"cool_down": 3599}, "invalid"),
     ({"cool_down": 90 * DAY + 1}, "invalid"),
     ({"geo_match": "planet"}, "invalid"),
+    ({"geo_fallback": "guess"}, "invalid"),
+    ({"greeting": "yes"}, "invalid"),
     ({"unique_name": ""}, "invalid"),
     ({"unique_name": "x" * 65}, "invalid"),
     ({"metadata": {f"k{i}": "v" for i in range(11)}}, "invalid"),
@@ -164,6 +166,16 @@ async def test_the_reason_is_told_when_no_number_can_be_given(api: Api) -> None:
     assert document["code"] == "no_number_available"
     assert document["reason"]
     assert "retry-after" not in answer.headers
+
+
+async def test_a_number_is_given_by_name_when_it_is_spelled_as_people_do(api: Api) -> None:
+    body = opening(greeting=True, geo_fallback="nearest")
+    people = [{**person, "proxy_number": "+1 (202) 555-0101"} for person in body["participants"]]  # type: ignore[attr-defined]  # a list
+    session = await api.made("/v1/sessions", {**body, "participants": people})
+    again = problem(await api.ask("POST", "/v1/sessions", {"participants": people}), 409)
+
+    assert [p["proxy_number"] for p in session["participants"]] == ["+12025550101"] * 2
+    assert (again["code"], again["reason"]) == ("no_number_available", "all_held_by_this_person")
 
 
 async def test_the_wait_is_told_when_a_cool_down_will_free_a_number(api: Api) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,7 +14,8 @@ from relay.core.errors import Conflict, NotFound
 from relay.core.ids import Seed, bucket_of
 from relay.core.lifetime import Lifetime
 from relay.core.model import CloseReason
-from relay.services.sessions.opening import Opening, PersonWanted, SessionWanted
+from relay.services.sessions.opening import Opening, SessionWanted
+from relay.services.sessions.seating import PersonWanted
 from relay.storage import sessions
 from relay.storage.configuration import Account, Configuration, Directory
 from relay.storage.database import Database, Transaction
@@ -46,9 +47,12 @@ class SessionView:
 
 @dataclass(slots=True)
 class Sessions:
+    """``queued`` hears of buckets with new work."""
+
     database: Database
     configuration: Configuration
     vault: Vault
+    queued: Callable[[int], Awaitable[None]]
     _opening: Opening = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +66,8 @@ class Sessions:
         ``unique_name_taken``, ``pool_preparing`` and ``no_number_available``.
         """
         session_id = await self._opening.open(account, wanted, seed)
+        if wanted.greeting:
+            await self.queued(wanted.pool.bucket)
         metrics.sessions.labels("opened").inc()
         return await self.read(account, session_id)
 
