@@ -30,6 +30,7 @@ from relay.api import (
     operations,
     privacy,
     problems,
+    seats,
     sessions,
     verifications,
 )
@@ -54,6 +55,7 @@ from relay.services.keys import Caller
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *sessions.ENDPOINTS,
+    *seats.ENDPOINTS,
     *messages.ENDPOINTS,
     *account.ENDPOINTS,
     *numbers.ENDPOINTS,

@@ -103,7 +103,7 @@ async def _wanted(call: Call) -> SessionWanted:
         raise InvalidInput(Problem("pool", "unknown_pool", "must be the name or id of a pool")) from None
     one, other = (
         PersonWanted(
-            Phone.parse(p.phone, f"participants.{i}.phone"), p.label, p.verification_token, _named(p.proxy_number)
+            Phone.parse(p.phone, f"participants.{i}.phone"), p.label, p.verification_token, named(p.proxy_number)
         )
         for i, p in enumerate(body.participants)
     )
@@ -122,7 +122,7 @@ async def _wanted(call: Call) -> SessionWanted:
     )
 
 
-def _named(proxy_number: str | None) -> str | None:
+def named(proxy_number: str | None) -> str | None:
     return as_stored(proxy_number) if proxy_number is not None else None
 
 

@@ -170,6 +170,22 @@ async def end_some(town: Town) -> None:
     assert {"late", "no_session", "opted_out", "own_number"} <= set(reasons)
 
 
+async def change_people(town: Town) -> None:
+    """Somebody takes another's place, who still writes; greeted people, a number by name."""
+    pair, comes = town.pairs[32], PEOPLE[80]
+    path = f"/v1/sessions/{pair.id}/participants/{pair.participants[1]}/replace"
+    made = await town.made("POST", path, {"phone": comes, "label": "second driver"}, idempotency_key="replace")
+    await town.made("POST", path, {"phone": comes, "label": "second driver"}, idempotency_key="replace")
+    number = made["session"]["participants"][1]["proxy_number"]
+    await town.text(comes, number, f"{word(80)} here instead")
+    await town.say(pair.first)
+    await town.say(pair.first + 1)
+    refused = await town.ask("POST", path, {"phone": PEOPLE[81]})
+    assert refused.json()["code"] == "participant_replaced"
+    people = [{"phone": PEOPLE[82], "proxy_number": NORTH[3]}, {"phone": PEOPLE[85]}]
+    await town.made("POST", "/v1/sessions", {"participants": people, "greeting": True, "geo_fallback": "nearest"})
+
+
 async def make_mistakes(town: Town) -> None:
     """Requests that nobody can answer, with phones and texts wherever one can be put."""
     phone, text, digits = PEOPLE[60], text_of(60), PEOPLE[60][1:]

@@ -15,12 +15,13 @@ from tests.api.rig import ALICE, BOB, CAROL, DAVE, EVE, Api, opening
 from tests.services.carrier import lost_answer
 from tests.services.rig import CREDENTIALS
 
+FRANK = "+12025550151"
 World = Mapping[str, str]  #: what there is in an account: its name in a path or body -> public id
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One call. ``{id}`` in the path is the id of the world's ``thing``."""
+    """One call. ``{id}`` in the path is the id of the world's ``thing``, ``{pid}`` that of somebody in it."""
 
     method: str
     path: str
@@ -35,7 +36,8 @@ class Row:
         return f"{self.method} {self.path}"
 
     def at(self, world: World) -> str:
-        path = self.path.replace("{id}", world[self.thing]) if self.thing else self.path
+        path = self.path.replace("{pid}", world["other participant"])
+        path = path.replace("{id}", world[self.thing]) if self.thing else path
         return path.replace("{path}", self.tail) + (f"?{self.asked}={world[self.asked]}" if self.asked else "")
 
     def said(self, world: World) -> dict[str, object] | None:
@@ -76,6 +78,7 @@ CONTRACT: tuple[Row, ...] = (
     Row("GET", "/v1/messages/{id}", _S, "parked"),
     Row("POST", "/v1/messages/{id}/retry", _S, "parked", _nothing),
     Row("POST", "/v1/messages/{id}/discard", _S, "also parked", _nothing),
+    Row("POST", "/v1/sessions/{id}/participants/{pid}/replace", _S, "session", lambda _: {"phone": FRANK}),
     Row("POST", "/v1/sessions/{id}/close", _S, "session", _nothing),
     Row("POST", "/v1/verifications", _S, body=lambda _: {"phone": BOB, "purpose": "session"}),
     Row("POST", "/v1/verifications/{id}/check", _S, "verification", lambda _: {"code": "000000"}),
@@ -147,6 +150,7 @@ async def furnished(api: Api) -> World:
         "held session": held["id"],
         "request": request["id"],
         "participant": session["participants"][0]["id"],
+        "other participant": session["participants"][1]["id"],
         "parked": parked[0],
         "also parked": parked[1],
         "connection": api.connection,

@@ -24,7 +24,7 @@ from relay.providers.transport import Transport
 from relay.services.inbound import Taken
 from relay.services.numbers import NumberWanted
 from relay.services.sending import HandedOver, Intent
-from relay.services.sessions import PersonWanted, SessionView, SessionWanted
+from relay.services.sessions import PersonWanted, Replaced, Replacement, SessionView, SessionWanted
 from relay.settings import Settings
 from relay.storage import leases, outbox
 from relay.storage.configuration import Account, Connection, Pool
@@ -75,6 +75,21 @@ class Rig:
     ) -> SessionView:
         wanted = SessionWanted(pool=pool, people=people(one, other), **more)  # type: ignore[arg-type]  # a test's own words
         return await self.relay.sessions.open(self.account, wanted, seed or await self.seed())
+
+    async def replace(
+        self,
+        view: SessionView,
+        slot: int,
+        phone: str,
+        *,
+        seed: Seed | None = None,
+        label: str | None = None,
+        **more: str,
+    ) -> tuple[SessionView, Replaced]:
+        """Put somebody else in a slot of a session; ``more`` is about who comes."""
+        person = PersonWanted(Phone.parse(phone), **more)
+        wanted = Replacement(view.session.id, view.participants[slot - 1].id, person, label)
+        return await self.relay.sessions.replace(self.account, wanted, seed or await self.seed())
 
     async def text(self, sender: str, number: str, text: str, *, sid: str | None = None, media: int = 0) -> Taken:
         """A person texts a number; returns what became of it at ingest."""

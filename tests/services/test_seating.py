@@ -12,6 +12,7 @@ from relay.core.model import GeoFallback, GeoMatch, NumberState
 from relay.core.phone import Phone
 from relay.services.sessions import PersonWanted, SessionView, SessionWanted
 from relay.storage.configuration import Pool
+from tests.services.carrier import unreachable
 from tests.services.people import ALICE, BOB, CAROL, number, numbers, phone
 from tests.services.rig import Rig, people, proxy_of, start_talk
 from tests.services.test_opening import refusal
@@ -153,3 +154,24 @@ async def test_the_accounts_own_words_greet_when_it_has_some(rig: Rig) -> None:
     await rig.send_all(talk.bucket)
 
     assert [t.text for t in rig.carrier.sent] == ["Rides: Hi!"] * 2
+
+
+async def test_no_greeting_leaves_when_it_came_back_to_a_closed_session_or_to_who_was_replaced(rig: Rig) -> None:
+    talk = await start_talk(rig, pool=await rig.pool("default", numbers(3)), greeting=True)
+    intents = await rig.begin(talk.bucket)
+    await rig.replace(talk.view, 2, CAROL)
+    other = await start_talk(rig, pool=talk.pool, one=phone(0), other=phone(1), greeting=True)
+    intents += await rig.begin(talk.bucket)
+    await rig.relay.sessions.close(rig.account, other.id)
+    rig.carrier.answer = unreachable
+    for intent in intents:
+        await rig.hand_over(talk.bucket, intent)
+    rig.carrier.answer = None
+    rig.later(minutes=11)
+    await rig.send_all(talk.bucket)
+
+    assert len(intents) == 4
+    assert [t.to for t in rig.carrier.sent] == [ALICE]
+    assert sorted(await rig.states("notice"), key=str) == sorted(
+        [("accepted", None), ("refused", "participant_replaced"), *[("refused", "session_closed")] * 2], key=str
+    )

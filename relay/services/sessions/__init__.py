@@ -1,4 +1,4 @@
-"""Sessions as a marketplace sees them: open, look, change, close; and what one could be opened with."""
+"""Sessions as a marketplace sees them: open, look, change, replace a person, close; and what one could be opened with."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from relay.core.ids import Seed, bucket_of
 from relay.core.lifetime import Lifetime
 from relay.core.model import CloseReason
 from relay.services.sessions.opening import Opening, SessionWanted
+from relay.services.sessions.replacing import Replaced, Replacement, Replacing
 from relay.services.sessions.seating import PersonWanted
 from relay.storage import sessions
 from relay.storage.configuration import Account, Configuration, Directory
@@ -22,7 +23,7 @@ from relay.storage.database import Database, Transaction
 from relay.storage.sessions import SessionFilter, StoredParticipant, StoredSession
 from relay.vault.vault import Vault
 
-__all__ = ["PersonWanted", "SessionChange", "SessionView", "SessionWanted", "Sessions"]
+__all__ = ["PersonWanted", "Replaced", "Replacement", "SessionChange", "SessionView", "SessionWanted", "Sessions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,11 @@ class Sessions:
     vault: Vault
     queued: Callable[[int], Awaitable[None]]
     _opening: Opening = field(init=False)
+    _replacing: Replacing = field(init=False)
 
     def __post_init__(self) -> None:
         self._opening = Opening(self.database, self.configuration, self.vault)
+        self._replacing = Replacing(self.database, self.configuration, self.vault)
 
     async def open(self, account: Account, wanted: SessionWanted, seed: Seed) -> SessionView:
         """Open a session; the same seed again gives the same session.
@@ -133,6 +136,15 @@ class Sessions:
 
         await self.database.run(work)
         return await self.read(account, session_id)
+
+    async def replace(self, account: Account, wanted: Replacement, seed: Seed) -> tuple[SessionView, Replaced]:
+        """Put somebody else in a person's place; the same seed again changes nothing more.
+
+        Raises NotFound for the session and the participant, InvalidInput and Conflict as ``open`` does, Conflict
+        ``session_closed``, ``participant_replaced`` and ``phone_unreadable``.
+        """
+        replaced = await self._replacing.replace(account, wanted, seed)
+        return await self.read(account, wanted.session_id), replaced
 
     async def close(self, account: Account, session_id: UUID) -> tuple[SessionView, Sequence[UUID]]:
         """Close a session, or find it closed. Returns it and the messages that are in flight. Raises NotFound."""
