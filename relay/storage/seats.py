@@ -12,7 +12,7 @@ from relay.core.lifetime import Lifetime
 from relay.core.model import GeoFallback, GeoMatch
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
-from relay.storage.sessions import NewParticipant, stopped_columns, unsent_from
+from relay.storage.sessions import NewParticipant, name_taken, stopped_columns, unsent_from
 
 _SQL = queries.load("seats")
 
@@ -113,3 +113,34 @@ async def replace(tx: Transaction, bucket: int, session_id: UUID, new: NewSitter
         list(parting.outbox_gone),
     )
     return bool(rows)
+
+
+async def was_told(tx: Transaction, bucket: int, session_id: UUID, event_id: UUID) -> bool:
+    """Whether this very change of a session was written before."""
+    return bool(await tx.fetchval(_SQL["was_told"], bucket, session_id, event_id))
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSeat:
+    """A participant and their phone, sealed again."""
+
+    participant_id: UUID
+    sealed_phone: bytes = field(repr=False)
+    epoch_id: int
+
+
+async def reopen(
+    tx: Transaction,
+    bucket: int,
+    session_id: UUID,
+    event_id: UUID,
+    people: Sequence[SealedSeat],
+    life: Lifetime,
+    idle_timeout: int | None,
+) -> bool:
+    """Open a locked session again; False, and nothing done, when its numbers are not held for it any more. Raises Conflict
+    ``unique_name_taken``."""
+    columns = [p.participant_id for p in people], [p.sealed_phone for p in people], [p.epoch_id for p in people]
+    args = (bucket, tx.now, session_id, life.expires_at, idle_timeout, life.idle_at, event_id)
+    with name_taken():
+        return await tx.fetchval(_SQL["reopen"], *args, *columns) is not None

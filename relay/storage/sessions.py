@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -88,6 +89,17 @@ async def held(tx: Transaction, bucket: int, party_indexes: Sequence[bytes]) -> 
     return found
 
 
+@contextmanager
+def name_taken() -> Iterator[None]:
+    """Whoever opens a session under a name that an open one of its pool has, is told so."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "session_unique_name":
+            raise
+        raise Conflict("an open session of this pool has this unique_name", code="unique_name_taken") from None
+
+
 async def open_session(tx: Transaction, bucket: int, new: NewSession) -> set[tuple[UUID, bytes]] | None:
     """Write a session. Returns the bindings won as (number, party index), or None when this id exists already.
 
@@ -100,12 +112,8 @@ async def open_session(tx: Transaction, bucket: int, new: NewSession) -> set[tup
     args += [[p.id for p in people], [p.slot for p in people], [p.label for p in people]]
     args += [[p.party_index for p in people], [p.number_id for p in people]]
     args += [[p.sealed_phone for p in people], [p.epoch_id for p in people], new.geo_match, new.geo_fallback]
-    try:
+    with name_taken():
         rows = await tx.fetch(_SQL["open_3_write"], *args)
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name != "session_unique_name":
-            raise
-        raise Conflict("an open session of this pool has this unique_name", code="unique_name_taken") from None
     if not rows:
         return None
     return {(row["number_id"], row["party_index"]) for row in rows if row["number_id"] is not None}

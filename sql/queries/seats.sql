@@ -88,3 +88,38 @@ with s as (
       from m
 )
 select b.number_id, b.party_index from b where b.participant_id = $6::uuid;
+
+-- name: was_told
+-- $1 bucket $2 session id $3 event id. Was this very change written before, unseen by whoever asks again?
+select exists (select 1 from event where bucket = $1::smallint and id = $3::uuid and session_id = $2::uuid);
+
+-- name: reopen
+-- $1 bucket $2 now $3 session id $4 expires at $5 idle timeout $6 idle at $7 event id | $8 participants $9 sealed phones $10 epoch
+-- ids. The session is locked. Both bindings are locked first, in the order of whoever opens sessions, and taken back only where
+-- this session still has them and they cool down; otherwise nothing happens. The last leg number stays: order goes on
+with held as materialized (
+    select b.number_id, b.party_index from binding b
+     where b.bucket = $1::smallint and b.session_id = $3::uuid and b.participant_id = any ($8::uuid[])
+       and b.held_until > $2::timestamptz and b.held_until < 'infinity'
+     order by b.number_id, b.party_index for no key update
+), s as (
+    update session set status = 'open', closed_at = null, close_reason = null, expires_at = $4::timestamptz,
+                       idle_timeout = $5::int, idle_at = $6::timestamptz, seating = seating + 1, journaled = false
+     where bucket = $1::smallint and id = $3::uuid and status = 'closed' and close_reason <> 'erased'
+       and (select count(*) from held) = 2
+    returning id, account_id
+), b as (
+    update binding set held_until = 'infinity'
+      from s, held
+     where binding.bucket = $1::smallint and binding.number_id = held.number_id and binding.party_index = held.party_index
+       and binding.session_id = s.id
+), pa as (
+    update participant set status = 'live', sealed_phone = u.phone, epoch_id = u.epoch_id
+      from s, unnest($8::uuid[], $9::bytea[], $10::int[]) as u(id, phone, epoch_id)
+     where participant.bucket = $1::smallint and participant.id = u.id and participant.session_id = s.id
+       and participant.status = 'closed'
+), e as (
+    insert into event (bucket, id, account_id, type, session_id, at)
+    select $1::smallint, $7::uuid, s.account_id, 'session.reopened', s.id, $2::timestamptz from s
+)
+select id from s;

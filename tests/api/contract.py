@@ -52,6 +52,10 @@ def _text(world: World) -> dict[str, object]:
     return {"to": world["participant"], "text": "Your driver is here."}
 
 
+def _again(one: str, other: str) -> dict[str, object]:
+    return {"participants": [{"phone": one}, {"phone": other}]}
+
+
 def _connection(_: World) -> dict[str, object]:
     return {"provider": "twilio", "credentials": dict(CREDENTIALS)}
 
@@ -80,6 +84,7 @@ CONTRACT: tuple[Row, ...] = (
     Row("POST", "/v1/messages/{id}/discard", _S, "also parked", _nothing),
     Row("POST", "/v1/sessions/{id}/participants/{pid}/replace", _S, "session", lambda _: {"phone": FRANK}),
     Row("POST", "/v1/sessions/{id}/close", _S, "session", _nothing),
+    Row("POST", "/v1/sessions/{id}/reopen", _S, "session", lambda _: _again(ALICE, FRANK)),
     Row("POST", "/v1/verifications", _S, body=lambda _: {"phone": BOB, "purpose": "session"}),
     Row("POST", "/v1/verifications/{id}/check", _S, "verification", lambda _: {"code": "000000"}),
     Row("GET", "/v1/account", _A),

@@ -1,4 +1,4 @@
-"""Sessions as a marketplace sees them: open, look, change, replace a person, close; and what one could be opened with."""
+"""Sessions as a marketplace sees them: open, look, change, replace a person, close, reopen; and what one could be opened with."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from relay.core.ids import Seed, bucket_of
 from relay.core.lifetime import Lifetime
 from relay.core.model import CloseReason
 from relay.services.sessions.opening import Opening, SessionWanted
+from relay.services.sessions.reopening import Reopening, ReopeningWanted
 from relay.services.sessions.replacing import Replaced, Replacement, Replacing
 from relay.services.sessions.seating import PersonWanted
 from relay.storage import sessions
@@ -23,7 +24,16 @@ from relay.storage.database import Database, Transaction
 from relay.storage.sessions import SessionFilter, StoredParticipant, StoredSession
 from relay.vault.vault import Vault
 
-__all__ = ["PersonWanted", "Replaced", "Replacement", "SessionChange", "SessionView", "SessionWanted", "Sessions"]
+__all__ = [
+    "PersonWanted",
+    "ReopeningWanted",
+    "Replaced",
+    "Replacement",
+    "SessionChange",
+    "SessionView",
+    "SessionWanted",
+    "Sessions",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +66,12 @@ class Sessions:
     queued: Callable[[int], Awaitable[None]]
     _opening: Opening = field(init=False)
     _replacing: Replacing = field(init=False)
+    _reopening: Reopening = field(init=False)
 
     def __post_init__(self) -> None:
         self._opening = Opening(self.database, self.configuration, self.vault)
         self._replacing = Replacing(self.database, self.configuration, self.vault)
+        self._reopening = Reopening(self.database, self.configuration, self.vault)
 
     async def open(self, account: Account, wanted: SessionWanted, seed: Seed) -> SessionView:
         """Open a session; the same seed again gives the same session.
@@ -162,6 +174,16 @@ class Sessions:
 
         in_flight = await self.database.run(work)
         return await self.read(account, session_id), in_flight
+
+    async def reopen(self, account: Account, wanted: ReopeningWanted, seed: Seed) -> SessionView:
+        """Open a closed session again while its numbers cool down; the same seed again changes nothing more.
+
+        Raises NotFound, InvalidInput ``not_the_same_people`` and as ``open`` does for phones and lifetimes, Conflict
+        ``session_open``, ``session_not_reopenable`` with the reason, ``participant_opted_out`` and ``unique_name_taken``.
+        """
+        await self._reopening.reopen(account, wanted, seed)
+        metrics.sessions.labels("reopened").inc()
+        return await self.read(account, wanted.session_id)
 
 
 def _view(session: StoredSession, people: Sequence[StoredParticipant], directory: Directory) -> SessionView:
