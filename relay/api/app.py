@@ -33,6 +33,7 @@ from relay.api import (
     operations,
     privacy,
     problems,
+    seats,
     sessions,
     verifications,
 )
@@ -58,6 +59,7 @@ from relay.services.keys import Caller
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *sessions.ENDPOINTS,
+    *seats.ENDPOINTS,
     *messages.ENDPOINTS,
     *account.ENDPOINTS,
     *numbers.ENDPOINTS,

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from relay.api.answers import example_id
 from relay.core.ids import IdKind
 from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
-from relay.core.model import GeoMatch, HoldReason
+from relay.core.model import GeoFallback, GeoMatch, HoldReason
 from relay.core.subject import OperatorReason
 
 LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
@@ -87,6 +87,7 @@ class ParticipantBody(Body):
     phone: Phone
     label: Label = ""
     verification_token: Annotated[str, Field(max_length=64)] | None = None
+    proxy_number: Annotated[str, Field(max_length=40, description="of this pool; no other will do")] | None = None
 
 
 class SessionBody(Body):
@@ -114,6 +115,8 @@ class SessionBody(Body):
     idle_timeout: IdleTimeout | None = None
     cool_down: CoolDown | None = None
     geo_match: GeoMatch = GeoMatch.COUNTRY
+    geo_fallback: GeoFallback = GeoFallback.STRICT
+    greeting: Annotated[bool, Field(description="send each side a first text")] = False
     metadata: Metadata = {}
 
 

@@ -18,7 +18,7 @@ from relay.core.erasure import Stays
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
-from relay.core.phone import Phone
+from relay.core.phone import Phone, as_stored
 from relay.core.times import written
 from relay.services.sessions import PersonWanted, SessionChange, SessionView, SessionWanted
 from relay.services.texts import TextWanted
@@ -107,7 +107,9 @@ async def _wanted(call: Call) -> SessionWanted:
     except NotFound:
         raise InvalidInput(Problem("pool", "unknown_pool", "must be the name or id of a pool")) from None
     one, other = (
-        PersonWanted(Phone.parse(p.phone, f"participants.{i}.phone"), p.label, p.verification_token)
+        PersonWanted(
+            Phone.parse(p.phone, f"participants.{i}.phone"), p.label, p.verification_token, named(p.proxy_number)
+        )
         for i, p in enumerate(body.participants)
     )
     return SessionWanted(
@@ -119,8 +121,14 @@ async def _wanted(call: Call) -> SessionWanted:
         idle_timeout=body.idle_timeout,
         cool_down=body.cool_down,
         geo_match=body.geo_match,
+        geo_fallback=body.geo_fallback,
+        greeting=body.greeting,
         metadata=body.metadata,
     )
+
+
+def named(proxy_number: str | None) -> str | None:
+    return as_stored(proxy_number) if proxy_number is not None else None
 
 
 async def _filter(call: Call) -> SessionFilter:

@@ -110,7 +110,7 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             session="bucket id account_id pool_id status unique_name metadata created_at expires_at idle_timeout idle_at"
-            " cool_down last_message_at last_leg_no closed_at close_reason journaled",
+            " cool_down last_message_at last_leg_no closed_at close_reason journaled geo_match geo_fallback seating people_since",
             participant="bucket id session_id slot status label number_id",
             erasure="bucket session_id account_id asked_at",
         ),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from relay.core.assignment import Held
 from relay.core.closing import Closing, Stopped, Unsent
 from relay.core.errors import Conflict
 from relay.core.lifetime import Lifetime
-from relay.core.model import State
+from relay.core.model import GeoFallback, GeoMatch, State
 from relay.core.periods import STARTS_FOR
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
@@ -49,6 +50,8 @@ class NewSession:
     cool_down: int
     pair_index: bytes
     participants: tuple[NewParticipant, ...]
+    geo_match: GeoMatch = GeoMatch.COUNTRY
+    geo_fallback: GeoFallback = GeoFallback.STRICT
 
 
 async def meet(tx: Transaction, bucket: int, people: Sequence[tuple[bytes, int]]) -> dict[bytes, bool]:
@@ -86,6 +89,17 @@ async def held(tx: Transaction, bucket: int, party_indexes: Sequence[bytes]) -> 
     return found
 
 
+@contextmanager
+def name_taken() -> Iterator[None]:
+    """Whoever opens a session under a name that an open one of its pool has, is told so."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "session_unique_name":
+            raise
+        raise Conflict("an open session of this pool has this unique_name", code="unique_name_taken") from None
+
+
 async def open_session(tx: Transaction, bucket: int, new: NewSession) -> set[tuple[UUID, bytes]] | None:
     """Write a session. Returns the bindings won as (number, party index), or None when this id exists already.
 
@@ -97,13 +111,9 @@ async def open_session(tx: Transaction, bucket: int, new: NewSession) -> set[tup
     args += [new.expires_at, new.idle_timeout, new.cool_down, new.pair_index, tx.new_id(bucket)]
     args += [[p.id for p in people], [p.slot for p in people], [p.label for p in people]]
     args += [[p.party_index for p in people], [p.number_id for p in people]]
-    args += [[p.sealed_phone for p in people], [p.epoch_id for p in people]]
-    try:
+    args += [[p.sealed_phone for p in people], [p.epoch_id for p in people], new.geo_match, new.geo_fallback]
+    with name_taken():
         rows = await tx.fetch(_SQL["open_3_write"], *args)
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name != "session_unique_name":
-            raise
-        raise Conflict("an open session of this pool has this unique_name", code="unique_name_taken") from None
     if not rows:
         return None
     return {(row["number_id"], row["party_index"]) for row in rows if row["number_id"] is not None}

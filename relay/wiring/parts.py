@@ -189,7 +189,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         keys=Keys(db, config),
         numbers=Numbers(db, config),
         pools=Pools(db, config),
-        sessions=Sessions(db, config, vault),
+        sessions=Sessions(db, config, vault, queued),
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),

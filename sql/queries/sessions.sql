@@ -26,13 +26,13 @@ select b.party_index, b.number_id, b.pair_index, nullif(b.held_until, 'infinity'
 -- name: open_3_write
 -- $1 bucket $2 now $3 session id $4 account $5 pool $6 unique name $7 metadata $8 expires at $9 idle timeout $10 cool-down
 -- $11 pair index $12 event id | $13 participant ids $14 slots $15 labels $16 party indexes $17 number ids $18 sealed phones
--- $19 epoch ids. No row = this id exists already. Fewer than two bindings = a race was lost: roll back the whole
+-- $19 epoch ids | $20 geo match $21 geo fallback. No row = this id exists already. Fewer than two bindings = a race was lost: roll back the whole
 -- transaction and choose again in a new one; in the same one it would deadlock
 with s as (
     insert into session (bucket, id, account_id, pool_id, status, unique_name, metadata, created_at, expires_at,
-                         idle_timeout, idle_at, cool_down)
+                         idle_timeout, idle_at, cool_down, geo_match, geo_fallback)
     values ($1::smallint, $3::uuid, $4::uuid, $5::uuid, 'open', $6::text, $7::jsonb, $2::timestamptz, $8::timestamptz,
-            $9::int, $2::timestamptz + make_interval(secs => $9::int), $10::int)
+            $9::int, $2::timestamptz + make_interval(secs => $9::int), $10::int, $20::text, $21::text)
         on conflict (bucket, id) do nothing
     returning id
 ), t as materialized (

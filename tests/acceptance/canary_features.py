@@ -172,6 +172,29 @@ async def end_some(town: Town) -> None:
     assert {"late", "no_session", "opted_out", "own_number"} <= set(reasons)
 
 
+async def change_people(town: Town) -> None:
+    """Somebody takes another's place, who still writes; a session reopened; greeted people, a number by name."""
+    pair, comes = town.pairs[32], PEOPLE[80]
+    path = f"/v1/sessions/{pair.id}/participants/{pair.participants[1]}/replace"
+    made = await town.made("POST", path, {"phone": comes, "label": "second driver"}, idempotency_key="replace")
+    await town.made("POST", path, {"phone": comes, "label": "second driver"}, idempotency_key="replace")
+    number = made["session"]["participants"][1]["proxy_number"]
+    await town.text(comes, number, f"{word(80)} here instead")
+    await town.say(pair.first)
+    await town.say(pair.first + 1)
+    refused = await town.ask("POST", path, {"phone": PEOPLE[81]})
+    assert refused.json()["code"] == "participant_replaced"
+    ended = town.pairs[33]
+    await town.made("POST", f"/v1/sessions/{ended.id}/close", {})
+    again = {"participants": [{"phone": PEOPLE[ended.first + n]} for n in (1, 0)]}
+    wrong = {"participants": [{"phone": PEOPLE[ended.first]}, {"phone": PEOPLE[83]}]}
+    assert (await town.ask("POST", f"/v1/sessions/{ended.id}/reopen", wrong)).status_code == 422
+    await town.made("POST", f"/v1/sessions/{ended.id}/reopen", again)
+    await town.say(ended.first)
+    people = [{"phone": PEOPLE[82], "proxy_number": NORTH[3]}, {"phone": PEOPLE[85]}]
+    await town.made("POST", "/v1/sessions", {"participants": people, "greeting": True, "geo_fallback": "nearest"})
+
+
 async def make_mistakes(town: Town) -> None:
     """Requests that nobody can answer, with phones and texts wherever one can be put."""
     phone, text, digits = PEOPLE[60], text_of(60), PEOPLE[60][1:]

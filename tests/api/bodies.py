@@ -37,6 +37,8 @@ WHOLE: dict[str, dict[str, Any]] = {
         idle_timeout=600,
         cool_down=7200,
         geo_match="any",
+        geo_fallback="nearest",
+        greeting=True,
         metadata={"order": "991"},
     ),
     "/v1/account": {

@@ -17,12 +17,13 @@ from tests.evidence.logs import witness_named
 from tests.services.carrier import lost_answer
 from tests.services.rig import CREDENTIALS
 
+FRANK = "+12025550151"
 World = Mapping[str, str]  #: what there is in an account: its name in a path or body -> public id
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One call. ``{id}`` in the path is the id of the world's ``thing``."""
+    """One call. ``{id}`` in the path is the id of the world's ``thing``, ``{pid}`` that of somebody in it."""
 
     method: str
     path: str
@@ -37,7 +38,8 @@ class Row:
         return f"{self.method} {self.path}"
 
     def at(self, world: World) -> str:
-        path = self.path.replace("{id}", world[self.thing]) if self.thing else self.path
+        path = self.path.replace("{pid}", world["other participant"])
+        path = path.replace("{id}", world[self.thing]) if self.thing else path
         return path.replace("{path}", self.tail) + (f"?{self.asked}={world[self.asked]}" if self.asked else "")
 
     def said(self, world: World) -> dict[str, object] | None:
@@ -50,6 +52,10 @@ def _nothing(_: World) -> dict[str, object]:
 
 def _text(world: World) -> dict[str, object]:
     return {"to": world["participant"], "text": "Your driver is here."}
+
+
+def _again(one: str, other: str) -> dict[str, object]:
+    return {"participants": [{"phone": one}, {"phone": other}]}
 
 
 def _connection(_: World) -> dict[str, object]:
@@ -78,7 +84,9 @@ CONTRACT: tuple[Row, ...] = (
     Row("GET", "/v1/messages/{id}", _S, "parked"),
     Row("POST", "/v1/messages/{id}/retry", _S, "parked", _nothing),
     Row("POST", "/v1/messages/{id}/discard", _S, "also parked", _nothing),
+    Row("POST", "/v1/sessions/{id}/participants/{pid}/replace", _S, "session", lambda _: {"phone": FRANK}),
     Row("POST", "/v1/sessions/{id}/close", _S, "session", _nothing),
+    Row("POST", "/v1/sessions/{id}/reopen", _S, "session", lambda _: _again(ALICE, FRANK)),
     Row("POST", "/v1/verifications", _S, body=lambda _: {"phone": BOB, "purpose": "session"}),
     Row("POST", "/v1/verifications/{id}/check", _S, "verification", lambda _: {"code": "000000"}),
     Row("GET", "/v1/account", _A),
@@ -159,6 +167,7 @@ async def furnished(api: Api) -> World:
         "held session": held["id"],
         "request": request["id"],
         "participant": session["participants"][0]["id"],
+        "other participant": session["participants"][1]["id"],
         "parked": parked[0],
         "also parked": parked[1],
         "connection": api.connection,

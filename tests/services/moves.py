@@ -38,6 +38,7 @@ _TOLD = {
     ("parked", "queued"): "message.retried",
     (None, "open"): "session.opened",
     ("open", "closed"): "session.closed",
+    ("closed", "open"): "session.reopened",
 }
 _UNTOLD = {("queued", "sending"), ("sending", "queued")}
 
