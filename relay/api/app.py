@@ -31,6 +31,7 @@ from relay.api import (
     privacy,
     problems,
     sessions,
+    templates,
     verifications,
 )
 from relay.api.call import Call, Endpoint, RawReply, Reply, Services
@@ -55,6 +56,7 @@ from relay.services.keys import Caller
 ENDPOINTS: tuple[Endpoint, ...] = (
     *sessions.ENDPOINTS,
     *messages.ENDPOINTS,
+    *templates.ENDPOINTS,
     *account.ENDPOINTS,
     *numbers.ENDPOINTS,
     *verifications.ENDPOINTS,

@@ -28,6 +28,7 @@ from relay.services.retention import Retention
 from relay.services.rotation import Rotation
 from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
+from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
 from relay.storage.configuration import Account, Configuration
@@ -84,6 +85,8 @@ class Services(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def subjects(self) -> Subjects: ...
+    @property
+    def templates(self) -> Templates: ...
     @property
     def texts(self) -> Texts: ...
     @property

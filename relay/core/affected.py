@@ -118,6 +118,7 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "account": _configured(_C.CONFIGURATION, "by when it was made"),
     "pool": _configured(_C.CONFIGURATION, "by when it was made"),
     "number": _configured(_C.CONFIGURATION, "by when it was rented"),
+    "template": {_C.CONFIGURATION: Told(Source.NOTHING, "not counted: the account's own words, about nobody")},
     "former_pool": _configured(_C.CONFIGURATION, _UNDATED),
     "former_number": _configured(_C.CONFIGURATION, _UNDATED),
     "number_state": {_C.CONFIGURATION: Told(Source.NUMBER_STATES, f"{_UNDATED}, only when it last changed")},

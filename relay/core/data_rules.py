@@ -41,7 +41,8 @@ RULES: Mapping[DataClass, Rule] = {
         "the two people of a session; people who get an automatic answer",
         "to hand the text over to the carrier",
         None,
-        "the carrier has accepted or refused it; at most 4 hours when waiting, 72 hours when parked",
+        "the carrier has accepted or refused it; at most 4 hours when waiting (of one for later: after its time, at most 7"
+        " days ahead), 72 hours when parked",
         "transit key",
         columns(
             outbox="bucket message_id account_id session_id to_participant leg_no party_index kind number_id segments"
@@ -110,7 +111,7 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             session="bucket id account_id pool_id status unique_name metadata created_at expires_at idle_timeout idle_at"
-            " cool_down last_message_at last_leg_no closed_at close_reason journaled",
+            " cool_down expiring_notice expiring_at last_message_at last_leg_no closed_at close_reason journaled",
             participant="bucket id session_id slot status label number_id",
             erasure="bucket session_id account_id asked_at",
         ),
@@ -124,7 +125,7 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             message="bucket id account_id session_id kind from_participant to_participant leg_no state reason segments"
-            " attempts received_at changed_at accepted_at delivered_at"
+            " attempts received_at changed_at send_at accepted_at delivered_at"
         ),
     ),
     DataClass.ATTEMPT: Rule(
@@ -266,7 +267,7 @@ RULES: Mapping[DataClass, Rule] = {
         ),
     ),
     DataClass.CONFIGURATION: Rule(
-        "accounts, pools and rented numbers",
+        "accounts, pools, rented numbers, templates of texts",
         _STAFF,
         "to run the account",
         None,
@@ -274,7 +275,8 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             account="id bucket name programme help_contact language notices on_ambiguous allowed_countries"
-            " default_expires_in default_idle_timeout default_cool_down created_at",
+            " default_expires_in default_idle_timeout default_cool_down default_expiring_notice quiet_from quiet_to created_at",
+            template="bucket id account_id name text language created_at changed_at",
             pool="id account_id bucket name status created_at require_verified",
             former_pool="account_id bucket",
             number="id account_id pool_id connection_id e164 country area_code kind rate created_at",

@@ -49,6 +49,8 @@ class NewSession:
     cool_down: int
     pair_index: bytes
     participants: tuple[NewParticipant, ...]
+    expiring_notice: int = 0
+    expiring_at: datetime | None = None
 
 
 async def meet(tx: Transaction, bucket: int, people: Sequence[tuple[bytes, int]]) -> dict[bytes, bool]:
@@ -98,6 +100,7 @@ async def open_session(tx: Transaction, bucket: int, new: NewSession) -> set[tup
     args += [[p.id for p in people], [p.slot for p in people], [p.label for p in people]]
     args += [[p.party_index for p in people], [p.number_id for p in people]]
     args += [[p.sealed_phone for p in people], [p.epoch_id for p in people]]
+    args += [new.expiring_notice, new.expiring_at]
     try:
         rows = await tx.fetch(_SQL["open_3_write"], *args)
     except asyncpg.UniqueViolationError as error:
@@ -135,6 +138,7 @@ class StoredSession:
     expires_at: datetime
     idle_timeout: int | None
     cool_down: int
+    expiring_notice: int
     last_message_at: datetime | None
     closed_at: datetime | None
     close_reason: str | None
@@ -182,6 +186,8 @@ class HeldSession:
     expires_at: datetime
     idle_timeout: int | None
     idle_at: datetime | None
+    expiring_notice: int
+    expiring_at: datetime | None
     last_leg_no: int
 
 
@@ -191,11 +197,18 @@ async def lock(tx: Transaction, bucket: int, account_id: UUID, session_id: UUID)
 
 
 async def change(
-    tx: Transaction, bucket: int, session_id: UUID, *, lifetime: Lifetime, idle_timeout: int | None, metadata: object
+    tx: Transaction,
+    bucket: int,
+    session_id: UUID,
+    *,
+    lifetime: Lifetime,
+    idle_timeout: int | None,
+    metadata: object,
+    notice: tuple[int, datetime | None],
 ) -> None:
-    """Change a session that is locked and open."""
+    """Change a session that is locked and open. ``notice``: how long before its end that is told, and when."""
     args = (bucket, session_id, lifetime.expires_at, idle_timeout, lifetime.idle_at, metadata)
-    await tx.execute(_SQL["change"], *args)
+    await tx.execute(_SQL["change"], *args, *notice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +268,17 @@ async def lock_ended(tx: Transaction, bucket: int, session_id: UUID) -> Lifetime
     """The lifetime of an open session, under lock; None when it has been closed meanwhile."""
     row = await tx.fetchrow(_SQL["lock_ended"], bucket, session_id)
     return Lifetime(row["expires_at"], row["idle_at"]) if row else None
+
+
+async def expiring(tx: Transaction, bucket: int, *, limit: int) -> list[UUID]:
+    """Open sessions that are about to end, which is still to be told."""
+    return [row["id"] for row in await tx.fetch(_SQL["expiring"], bucket, tx.now, limit)]
+
+
+async def tell_expiring(tx: Transaction, bucket: int, session_ids: Sequence[UUID]) -> int:
+    """Tell of each, once, that it is about to end; says of how many."""
+    args = (list(session_ids), tx.new_ids(bucket, len(session_ids)))
+    return len(await tx.fetch(_SQL["tell_expiring"], bucket, tx.now, *args))
 
 
 async def free_cooled(tx: Transaction, bucket: int, *, limit: int) -> int:

@@ -39,9 +39,11 @@ from relay.services.redaction import AT_ONCE, Redaction
 from relay.services.restoring import Restoring
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
+from relay.services.scheduling import Scheduling
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
+from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
 from relay.settings import Settings
@@ -86,6 +88,7 @@ class Relay:
     optouts: OptOuts
     receipts: Receipts
     redaction: Redaction
+    scheduling: Scheduling
     sending: Sending
     ambiguity: Ambiguity
     erasure: Erasure
@@ -115,6 +118,11 @@ class Relay:
     def audit_exports(self) -> AuditExports:
         """The audit log as it is exported."""
         return AuditExports(self.database)
+
+    @property
+    def templates(self) -> Templates:
+        """Texts with variables, kept by their accounts."""
+        return Templates(self.database)
 
     @property
     def public_url(self) -> str:
@@ -185,6 +193,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         optouts=optouts,
         receipts=Receipts(db, copies),
         redaction=Redaction(db, config, vault, adapters, transport, base_urls),
+        scheduling=Scheduling(db, vault, queued),
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread, copies),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls, copies),
         erasure=erasure,

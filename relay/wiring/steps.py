@@ -35,7 +35,7 @@ def steps(relay: Relay) -> list[Step]:
 
 def _timely(relay: Relay) -> Timely:
     """What a glance into a bucket can find to do, by the name of its column."""
-    ambiguity, expiry = relay.ambiguity, relay.expiry
+    ambiguity, expiry, scheduling = relay.ambiguity, relay.expiry, relay.scheduling
     patience = upkeep.Patience(timedelta(seconds=relay.settings.abandoned_after), timedelta(seconds=5))
 
     async def glance(lease: Lease) -> list[str]:
@@ -52,6 +52,8 @@ def _timely(relay: Relay) -> Timely:
             "declare_ambiguous": lambda lease: ambiguity.declare(
                 lease.bucket, epoch=lease.epoch, begun_before=patience.silent_send
             ),
+            "release_texts": lambda lease: scheduling.release(lease.bucket),
+            "tell_expiring": lambda lease: expiry.tell_expiring(lease.bucket),
             "tell_journal": lambda lease: relay.restoring.write(lease.bucket),
             "finish_opt_outs": lambda lease: relay.optouts.finish_old(
                 lease.bucket, older_than=patience.fan_out.total_seconds()

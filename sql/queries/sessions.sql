@@ -25,14 +25,14 @@ select b.party_index, b.number_id, b.pair_index, nullif(b.held_until, 'infinity'
 
 -- name: open_3_write
 -- $1 bucket $2 now $3 session id $4 account $5 pool $6 unique name $7 metadata $8 expires at $9 idle timeout $10 cool-down
--- $11 pair index $12 event id | $13 participant ids $14 slots $15 labels $16 party indexes $17 number ids $18 sealed phones
+-- $11 pair index $12 event id $20 expiring notice $21 when it is due | $13 participant ids $14 slots $15 labels $16 party indexes $17 number ids $18 sealed phones
 -- $19 epoch ids. No row = this id exists already. Fewer than two bindings = a race was lost: roll back the whole
 -- transaction and choose again in a new one; in the same one it would deadlock
 with s as (
     insert into session (bucket, id, account_id, pool_id, status, unique_name, metadata, created_at, expires_at,
-                         idle_timeout, idle_at, cool_down)
+                         idle_timeout, idle_at, cool_down, expiring_notice, expiring_at)
     values ($1::smallint, $3::uuid, $4::uuid, $5::uuid, 'open', $6::text, $7::jsonb, $2::timestamptz, $8::timestamptz,
-            $9::int, $2::timestamptz + make_interval(secs => $9::int), $10::int)
+            $9::int, $2::timestamptz + make_interval(secs => $9::int), $10::int, $20::int, $21::timestamptz)
         on conflict (bucket, id) do nothing
     returning id
 ), t as materialized (
@@ -61,8 +61,8 @@ select s.id, b.number_id, b.party_index from s left join b on true;
 
 -- name: read
 -- $1 bucket $2 account $3 session ids. Foreign and unknown ids both give no row
-select id, pool_id, status, unique_name, metadata, created_at, expires_at, idle_timeout, cool_down, last_message_at,
-       closed_at, close_reason
+select id, pool_id, status, unique_name, metadata, created_at, expires_at, idle_timeout, cool_down, expiring_notice,
+       last_message_at, closed_at, close_reason
   from session where bucket = $1::smallint and account_id = $2::uuid and id = any ($3::uuid[]);
 
 -- name: participants
@@ -75,8 +75,8 @@ select p.id, p.session_id, p.slot, p.label, p.status, p.number_id, coalesce(e.op
 
 -- name: list
 -- $1 bucket $2 account $3 limit $4 before this id $5 status $6 unique name $7 pool. Newest first
-select id, pool_id, status, unique_name, metadata, created_at, expires_at, idle_timeout, cool_down, last_message_at,
-       closed_at, close_reason
+select id, pool_id, status, unique_name, metadata, created_at, expires_at, idle_timeout, cool_down, expiring_notice,
+       last_message_at, closed_at, close_reason
   from session
  where bucket = $1::smallint and account_id = $2::uuid and ($4::uuid is null or id < $4::uuid)
    and ($5::text is null or status = $5::text) and ($6::text is null or unique_name = $6::text)
@@ -85,12 +85,14 @@ select id, pool_id, status, unique_name, metadata, created_at, expires_at, idle_
 
 -- name: lock
 -- $1 bucket $2 account $3 session id. No row = unknown or somebody else's
-select id, status, cool_down, expires_at, idle_timeout, idle_at, last_leg_no from session
+select id, status, cool_down, expires_at, idle_timeout, idle_at, expiring_notice, expiring_at, last_leg_no from session
  where bucket = $1::smallint and account_id = $2::uuid and id = $3::uuid for no key update;
 
 -- name: change
--- $1 bucket $2 session id $3 expires at $4 idle timeout $5 idle at $6 metadata. The session is locked and open
-update session set expires_at = $3::timestamptz, idle_timeout = $4::int, idle_at = $5::timestamptz, metadata = $6::jsonb
+-- $1 bucket $2 session id $3 expires at $4 idle timeout $5 idle at $6 metadata $7 expiring notice $8 when it is due. The session
+-- is locked and open
+update session set expires_at = $3::timestamptz, idle_timeout = $4::int, idle_at = $5::timestamptz, metadata = $6::jsonb,
+                   expiring_notice = $7::int, expiring_at = $8::timestamptz
  where bucket = $1::smallint and id = $2::uuid;
 
 -- name: recipient
@@ -115,6 +117,30 @@ union
 -- $1 bucket $2 session id. Again under lock: it may have been extended or closed since
 select id, expires_at, idle_at from session
  where bucket = $1::smallint and id = $2::uuid and status = 'open' for no key update;
+
+-- name: expiring
+-- $1 bucket $2 now $3 limit. Open sessions that are about to end, and whose owner was not told of this end yet
+select id from session
+ where bucket = $1::smallint and status = 'open' and expiring_at <= $2::timestamptz and expires_at > $2::timestamptz
+ order by expiring_at limit $3;
+
+-- name: tell_expiring
+-- $1 bucket $2 now | $3 session ids $4 event ids. Told once for each end: unless it was moved, or the session closed, since
+with held as materialized (
+    select id from session
+     where bucket = $1::smallint and id = any ($3::uuid[]) and status = 'open' and expiring_at <= $2::timestamptz
+       and expires_at > $2::timestamptz
+     order by id for no key update
+), s as (
+    update session set expiring_at = null
+      from held join unnest($3::uuid[], $4::uuid[]) as u(id, event_id) on u.id = held.id
+     where session.bucket = $1::smallint and session.id = held.id
+    returning session.id, session.account_id, u.event_id
+), e as (
+    insert into event (bucket, id, account_id, type, session_id, at)
+    select $1::smallint, s.event_id, s.account_id, 'session.expiring', s.id, $2::timestamptz from s
+)
+select id from s;
 
 -- name: unsent
 -- $1 bucket $2 session id. Complete: who would add to it or take from it needs the session row that is held

@@ -10,6 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from tests.acceptance.canary_town import NORTH, PEOPLE, SOUTH, STRANGER, WEST, Pair, Town, eventually, text_of, word
 from tests.acceptance.processes import ACCOUNT_SID
@@ -118,6 +119,22 @@ async def _platform_text(town: Town, pair: Pair) -> list[int]:
 async def text_from_the_platform(town: Town) -> None:
     for pair in town.pairs[22:25]:
         assert await _platform_text(town, pair) == [202, 202]
+    await _notices(town, town.pairs[25])
+
+
+async def _notices(town: Town, pair: Pair) -> None:
+    """Templates come and go; one is sent with somebody's words in it, at once, by day, and in a while."""
+    name, later = "near", (datetime.now(UTC) + timedelta(minutes=40)).isoformat()
+    made = await town.made("POST", "/v1/templates", {"name": name, "text": "{driver} is near"})
+    await town.made("PATCH", f"/v1/templates/{made['id']}", {"text": "{driver} is here: {words}"})
+    values = {"driver": f"Ada {PEOPLE[pair.first]}", "words": text_of(pair.first)[:150]}
+    for more in ({}, {"quiet_hours": "respect"}, {"send_at": later}):
+        body = {"to": pair.participants[0], "template": name, "variables": values, **more}
+        assert (await town.ask("POST", f"/v1/sessions/{pair.id}/messages", body)).status_code == 202
+    wrong = {"to": pair.participants[0], "template": name, "variables": {**values, PEOPLE[pair.first]: values["words"]}}
+    assert (await town.ask("POST", f"/v1/sessions/{pair.id}/messages", wrong)).status_code == 422
+    assert len((await town.made("GET", "/v1/templates"))["data"]) == 1
+    await town.made("DELETE", f"/v1/templates/{made['id']}")
 
 
 async def prove(town: Town) -> None:

@@ -73,6 +73,11 @@ CONTRACT: tuple[Row, ...] = (
     Row("PATCH", "/v1/sessions/{id}", _S, "session", lambda _: {"metadata": {"order": "991"}}),
     Row("POST", "/v1/sessions/{id}/messages", _S, "session", _text),
     Row("GET", "/v1/sessions/{id}/messages", _S, "session"),
+    Row("POST", "/v1/templates", _S, body=lambda _: {"name": "near", "text": "{driver} is near"}),
+    Row("GET", "/v1/templates", _S),
+    Row("GET", "/v1/templates/{id}", _S, "template"),
+    Row("PATCH", "/v1/templates/{id}", _S, "template", lambda _: {"text": "{driver} waits"}),
+    Row("DELETE", "/v1/templates/{id}", _S, "template"),
     Row("GET", "/v1/messages/{id}", _S, "parked"),
     Row("POST", "/v1/messages/{id}/retry", _S, "parked", _nothing),
     Row("POST", "/v1/messages/{id}/discard", _S, "also parked", _nothing),
@@ -124,6 +129,7 @@ KINDS = {
     "empty pool": IdKind.POOL,
     "verification": IdKind.VERIFICATION,
     "request": IdKind.REQUEST,
+    "template": IdKind.TEMPLATE,
     "audit export": IdKind.REQUEST,
 }
 
@@ -146,6 +152,7 @@ async def furnished(api: Api) -> World:
         "audit export": (await api.made("/v1/audit/exports", {}))["id"],
         "held session": held["id"],
         "request": request["id"],
+        "template": (await api.made("/v1/templates", {"name": "late", "text": "{driver} is late"}))["id"],
         "participant": session["participants"][0]["id"],
         "parked": parked[0],
         "also parked": parked[1],

@@ -61,6 +61,9 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "allowed_countries": [],
         "default_expires_in": 1,
         "default_cool_down": 1,
+        "default_expiring_notice": 600,
+        "quiet_from": "21:00",
+        "quiet_to": "08:00",
         "created_at": _NOW,
     },
     "pool": {
@@ -113,6 +116,7 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "expires_at": _NOW,
         "cool_down": 3600,
         "last_leg_no": 0,
+        "expiring_notice": 600,
         "journaled": True,
     },
     "person": {

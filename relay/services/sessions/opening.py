@@ -52,6 +52,7 @@ class SessionWanted:
     expires_at: datetime | None = None
     idle_timeout: int | None = None
     cool_down: int | None = None
+    expiring_notice: int | None = None
     geo_match: GeoMatch = GeoMatch.COUNTRY
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -140,6 +141,7 @@ class Opening:
         if withdrawn := {pair for pair in pairs if states.get(pair[0]) is not NumberState.READY}:
             raise _LostRace(withdrawn)
         idle = plan.wanted.idle_timeout or plan.account.default_idle_timeout
+        end, notice = self._expiry(tx, plan), _expiring_notice(plan)
         won = await sessions.open_session(
             tx,
             bucket,
@@ -149,9 +151,11 @@ class Opening:
                 pool_id=wanted.pool.id,
                 unique_name=wanted.unique_name,
                 metadata=wanted.metadata,
-                expires_at=self._expiry(tx, plan),
+                expires_at=end,
                 idle_timeout=idle,
                 cool_down=wanted.cool_down or plan.account.default_cool_down,
+                expiring_notice=notice,
+                expiring_at=lifetime.told_at(tx.now, end, notice),
                 pair_index=plan.pair_index,
                 participants=tuple(self._participants(tx, plan, chosen)),
             ),
@@ -222,6 +226,11 @@ class Opening:
                 )
             )
         return made
+
+
+def _expiring_notice(plan: _Plan) -> int:
+    wanted = plan.wanted.expiring_notice
+    return plan.account.default_expiring_notice if wanted is None else wanted
 
 
 def _check_people(account: Account, wanted: SessionWanted, directory: Directory) -> None:
