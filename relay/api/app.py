@@ -24,6 +24,7 @@ from relay.api import (
     account,
     audit,
     audit_exports,
+    bulk_close,
     downloads,
     messages,
     numbers,
@@ -54,6 +55,7 @@ from relay.services.idempotency import Answer, Begun
 from relay.services.keys import Caller
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *bulk_close.ENDPOINTS,  # before a session whose id could be bulk-close
     *sessions.ENDPOINTS,
     *messages.ENDPOINTS,
     *templates.ENDPOINTS,

@@ -15,6 +15,7 @@ from relay.services.accounts import Accounts
 from relay.services.affected import Affected
 from relay.services.audit_exports import AuditExports
 from relay.services.audit_reading import AuditReading
+from relay.services.bulk_close import BulkClose
 from relay.services.connections import Connections
 from relay.services.erasure import Erasure
 from relay.services.holds import Holds
@@ -59,6 +60,8 @@ class Services(Protocol):
     def audit_exports(self) -> AuditExports: ...
     @property
     def audit_reading(self) -> AuditReading: ...
+    @property
+    def bulk_close(self) -> BulkClose: ...
     @property
     def connections(self) -> Connections: ...
     @property

@@ -9,6 +9,7 @@ from relay.core.data_class import DataClass, Rule, columns
 from relay.core.periods import (
     ANSWERS_FOR,
     AUDIT_ENTRIES_FOR,
+    BULK_CLOSES_FOR,
     CARRIER_COPIES_FOR,
     EVENTS_FOR,
     EXPORTS_FOR,
@@ -182,6 +183,19 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             audit_export="bucket id account_id asked_at asked_by checkpoint first_n end_n since until retention",
+        ),
+    ),
+    DataClass.BULK_CLOSE: Rule(
+        "that many sessions were to be closed at once, by which words, and how far that has come; no session itself",
+        _STAFF,
+        "to carry it out, and to say how far it has come",
+        BULK_CLOSES_FOR,
+        "30 days, and it is done",
+        CLEAR,
+        columns(
+            bulk_close="bucket id account_id asked_at pool_id name_prefix created_before idle_since buckets is_spread",
+            bulk_close_part="bucket id account_id asked_at pool_id name_prefix created_before idle_since matched closed after"
+            " done_at",
         ),
     ),
     DataClass.HOLD: Rule(

@@ -235,7 +235,12 @@ def unsent_from(rows: Sequence[Row]) -> list[Unsent]:
 
 async def unsent(tx: Transaction, bucket: int, session_id: UUID) -> list[Unsent]:
     """All messages of a locked session that have not ended; locked."""
-    return unsent_from(await tx.fetch(_SQL["unsent"], bucket, session_id))
+    return await unsent_of(tx, bucket, [session_id])
+
+
+async def unsent_of(tx: Transaction, bucket: int, session_ids: Sequence[UUID]) -> list[Unsent]:
+    """The same of several."""
+    return unsent_from(await tx.fetch(_SQL["unsent"], bucket, list(session_ids)))
 
 
 def stopped_columns(tx: Transaction, bucket: int, stopped: Sequence[Stopped]) -> tuple[list[Any], ...]:
@@ -247,13 +252,18 @@ def stopped_columns(tx: Transaction, bucket: int, stopped: Sequence[Stopped]) ->
 
 async def close(tx: Transaction, bucket: int, session_id: UUID, closing: Closing) -> None:
     """Close a session that is locked and open."""
+    await close_all(tx, bucket, [session_id], closing)
+
+
+async def close_all(tx: Transaction, bucket: int, session_ids: Sequence[UUID], closing: Closing) -> None:
+    """Close sessions that are locked and open, for one reason. ``closing`` is about the messages of all of them."""
     await tx.fetch(
         _SQL["close"],
         bucket,
         tx.now,
-        session_id,
+        list(session_ids),
         closing.reason,
-        tx.new_id(bucket),
+        tx.new_ids(bucket, len(session_ids)),
         *stopped_columns(tx, bucket, closing.stopped),
         list(closing.outbox_gone),
     )

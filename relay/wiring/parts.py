@@ -23,6 +23,7 @@ from relay.services.audit_exports import AuditExports
 from relay.services.audit_log import AuditLog
 from relay.services.audit_page import AuditPage
 from relay.services.audit_reading import AuditReading
+from relay.services.bulk_close import BulkClose
 from relay.services.connections import Connections
 from relay.services.depths import Depths
 from relay.services.erasure import Erasure
@@ -118,6 +119,11 @@ class Relay:
     def audit_exports(self) -> AuditExports:
         """The audit log as it is exported."""
         return AuditExports(self.database)
+
+    @property
+    def bulk_close(self) -> BulkClose:
+        """Many sessions closed at once."""
+        return BulkClose(self.database, self.configuration)
 
     @property
     def templates(self) -> Templates:

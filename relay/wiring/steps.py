@@ -18,6 +18,8 @@ def steps(relay: Relay) -> list[Step]:
         Step("look_for_ambiguous", often, lambda lease: relay.ambiguity.look(lease.bucket)),  # waits for providers
         Step("redact", sometimes, lambda lease: relay.redaction.redact(lease.bucket)),  # waits for providers
         Step("prepare_pools", sometimes, lambda lease: relay.pools.prepare_left(lease.bucket)),
+        Step("close_many", 2 * often, lambda lease: relay.bulk_close.work(lease.bucket)),
+        Step("spread_closes", sometimes, lambda lease: relay.bulk_close.spread_left(lease.bucket)),
         Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
         Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
@@ -29,6 +31,7 @@ def steps(relay: Relay) -> list[Step]:
         Step("sweep", rarely, lambda lease: relay.audit_log.sweep(lease.bucket)),
         Step("forget_entries", 10 * rarely, lambda lease: relay.audit_log.forget(lease.bucket)),
         Step("forget_exports", 10 * rarely, lambda lease: relay.audit_exports.forget(lease.bucket)),
+        Step("forget_closes", 10 * rarely, lambda lease: relay.bulk_close.forget(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 

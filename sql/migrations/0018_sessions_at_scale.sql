@@ -1,4 +1,4 @@
--- Templates, texts for later, and a word before a session ends.
+-- Templates, texts for later, a word before a session ends, and closing many sessions at once.
 
 -- Texts with variables in them, in the account's bucket: read when one is used, so that a change holds at once everywhere.
 create table template (
@@ -36,3 +36,44 @@ alter table session add column expiring_notice integer not null default 600;
 alter table session add column expiring_at timestamptz;
 -- sessions that are about to end: sessions.expiring
 create index session_expiring on session (bucket, expiring_at) where status = 'open' and expiring_at is not null;
+
+-- Many sessions that are to be closed, as it was asked: in the account's bucket, with the buckets that it is to be spread to.
+create table bulk_close (
+    bucket smallint not null,
+    id uuid not null,
+    account_id uuid not null,
+    asked_at timestamptz not null,
+    pool_id uuid,
+    name_prefix text,
+    created_before timestamptz,
+    idle_since timestamptz,
+    buckets smallint[] not null,
+    is_spread boolean not null default false,
+    primary key (bucket, id)
+);
+-- upkeep: unspread, forget
+create index bulk_close_unspread on bulk_close (bucket) where not is_spread;
+create index bulk_close_old on bulk_close (bucket, asked_at);
+
+-- The same, in each bucket where there may be such sessions, and how far it has come there: `after` is the last one looked at.
+create table bulk_close_part (
+    bucket smallint not null,
+    id uuid not null,
+    account_id uuid not null,
+    asked_at timestamptz not null,
+    pool_id uuid,
+    name_prefix text,
+    created_before timestamptz,
+    idle_since timestamptz,
+    matched bigint not null,
+    closed bigint not null default 0,
+    after uuid not null default '00000000-0000-0000-0000-000000000000',
+    done_at timestamptz,
+    primary key (bucket, id),
+    constraint bulk_close_counts check (matched >= 0 and closed >= 0)
+);
+-- upkeep: unfinished, forget
+create index bulk_close_part_unfinished on bulk_close_part (bucket) where done_at is null;
+create index bulk_close_part_old on bulk_close_part (bucket, asked_at);
+-- open sessions of an account, oldest first: bulk_close.candidates
+create index session_open on session (bucket, account_id, id) where status = 'open';

@@ -143,36 +143,43 @@ with held as materialized (
 select id from s;
 
 -- name: unsent
--- $1 bucket $2 session id. Complete: who would add to it or take from it needs the session row that is held
+-- $1 bucket | $2 session ids. Complete: who would add to it or take from it needs the session rows that are held
 select m.id, m.state, exists (select 1 from attempt a
                 where a.bucket = $1::smallint and a.message_id = m.id and a.outcome = 'ambiguous') as may_have_left
   from message m
- where m.bucket = $1::smallint and m.session_id = $2::uuid and m.state in ('queued', 'sending', 'parked')
+ where m.bucket = $1::smallint and m.session_id = any ($2::uuid[]) and m.state in ('queued', 'sending', 'parked')
  order by m.id for no key update;
 
 -- name: close
--- $1 bucket $2 now $3 session id $4 close reason $5 event id | $6 ids to stop $7 their event ids $8 states $9 reasons |
--- $10 ids whose outbox row goes. Phones go, bindings cool, what has not left never leaves
+-- $1 bucket $2 now $4 close reason | $3 session ids, locked $5 their event ids | $6 ids to stop $7 their event ids $8 states
+-- $9 reasons | $10 ids whose outbox row goes. Phones go, bindings cool, what has not left never leaves. The ids stand in every part:
+-- without, a plan may read all open sessions of a bucket
 with s as (
     update session set status = 'closed', closed_at = $2::timestamptz, close_reason = $4::text, journaled = false
-     where bucket = $1::smallint and id = $3::uuid and status = 'open'
-    returning id, account_id, cool_down
+      from unnest($3::uuid[], $5::uuid[]) as u(id, event_id)
+     where session.bucket = $1::smallint and session.id = any ($3::uuid[]) and session.id = u.id and session.status = 'open'
+    returning session.id, session.account_id, session.cool_down, u.event_id
 ), pa as (
     update participant set status = 'closed', sealed_phone = null, epoch_id = null
-      from s where participant.bucket = $1::smallint and participant.session_id = s.id and participant.status = 'live'
+      from s where participant.bucket = $1::smallint and participant.session_id = any ($3::uuid[])
+       and participant.session_id = s.id and participant.status = 'live'
 ), b as (
     update binding set held_until = $2::timestamptz + make_interval(secs => s.cool_down)
-      from s where binding.bucket = $1::smallint and binding.session_id = s.id and binding.held_until = 'infinity'
+      from s where binding.bucket = $1::smallint and binding.session_id = any ($3::uuid[]) and binding.session_id = s.id
+       and binding.held_until = 'infinity'
 ), m as (
     update message set state = u.state, reason = u.reason, changed_at = $2::timestamptz
-      from s, unnest($6::uuid[], $7::uuid[], $8::text[], $9::text[]) as u(id, event_id, state, reason)
-     where message.bucket = $1::smallint and message.id = u.id and message.state in ('queued', 'parked')
+      from unnest($6::uuid[], $7::uuid[], $8::text[], $9::text[]) as u(id, event_id, state, reason)
+     where message.bucket = $1::smallint and message.id = any ($6::uuid[]) and message.id = u.id
+       and message.state in ('queued', 'parked') and message.session_id = any (array(select s.id from s))
     returning message.id, message.account_id, message.session_id, message.to_participant, u.event_id, u.state, u.reason
 ), o as (
-    delete from outbox using s where outbox.bucket = $1::smallint and outbox.message_id = any ($10::uuid[])
+    delete from outbox
+     where outbox.bucket = $1::smallint and outbox.message_id = any ($10::uuid[])
+       and outbox.session_id = any (array(select s.id from s))
 ), e as (
     insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, reason, at)
-    select $1::smallint, $5::uuid, s.account_id, 'session.closed', s.id, null, null, $4::text, $2::timestamptz from s
+    select $1::smallint, s.event_id, s.account_id, 'session.closed', s.id, null, null, $4::text, $2::timestamptz from s
     union all
     select $1::smallint, m.event_id, m.account_id, 'message.' || m.state, m.session_id, m.to_participant, m.id, m.reason,
            $2::timestamptz

@@ -178,6 +178,7 @@ async def end_some(town: Town) -> None:
     await town.made("DELETE", f"/v1/sessions/{erased.id}")
     await town.made("POST", f"/v1/sessions/{closed.id}/close", {}, idempotency_key="close")
     await town.made("POST", f"/v1/sessions/{closed.id}/close", {}, idempotency_key="close")
+    await _close_many(town)
     for n in (erased.first, closed.first, closed.first + 1):
         await town.say(n)
     await town.text(STRANGER, NORTH[0], f"{word(0)} from nobody")
@@ -185,6 +186,18 @@ async def end_some(town: Town) -> None:
     await town.text(NORTH[1], NORTH[0], word(2))
     reasons = await town.in_the_database("select array_agg(distinct reason) from message where state = 'refused'")
     assert {"late", "no_session", "opted_out", "own_number"} <= set(reasons)
+
+
+async def _close_many(town: Town) -> None:
+    """None is of that age; that it was asked for, and is done, is there to be read."""
+    wanted = {"filter": {"pool": "south", "created_before": "2026-01-01T00:00:00Z"}}
+    assert (await town.made("POST", "/v1/sessions/bulk-close", {**wanted, "dry_run": True}))["matched"] == 0
+    asked = await town.made("POST", "/v1/sessions/bulk-close", wanted)
+
+    async def is_done() -> bool:
+        return bool((await town.made("GET", f"/v1/sessions/bulk-close/{asked['id']}"))["done"])
+
+    await eventually(is_done)
 
 
 async def make_mistakes(town: Town) -> None:

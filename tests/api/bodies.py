@@ -54,6 +54,15 @@ WHOLE: dict[str, dict[str, Any]] = {
         "quiet_hours": {"from": "22:00", "to": "07:00"},
     },
     "/v1/verifications": {"phone": ALICE, "purpose": "session", "pool": "default"},
+    "/v1/sessions/bulk-close": {
+        "filter": {
+            "pool": "default",
+            "unique_name_prefix": "trip-",
+            "created_before": "2026-11-20T12:00:00Z",
+            "idle_since": "2026-11-20T12:00:00Z",
+        },
+        "dry_run": False,
+    },
     "/v1/templates": {"name": "near", "text": "{driver} is near", "language": "en"},
     "/v1/sessions/{id}/messages": {
         "text": "It is near",

@@ -68,6 +68,8 @@ _S, _N, _A, _P, _L = Scope.SESSIONS, Scope.NUMBERS, Scope.ADMIN, Scope.PRIVACY, 
 CONTRACT: tuple[Row, ...] = (
     Row("POST", "/v1/sessions", _S, body=lambda _: opening(ALICE, CAROL)),
     Row("POST", "/v1/sessions/dry-run", _S, body=lambda _: opening(BOB, CAROL)),
+    Row("POST", "/v1/sessions/bulk-close", _S, body=lambda _: {"filter": {"unique_name_prefix": "trip-"}}),
+    Row("GET", "/v1/sessions/bulk-close/{id}", _S, "bulk close"),
     Row("GET", "/v1/sessions", _S),
     Row("GET", "/v1/sessions/{id}", _S, "session"),
     Row("PATCH", "/v1/sessions/{id}", _S, "session", lambda _: {"metadata": {"order": "991"}}),
@@ -130,6 +132,7 @@ KINDS = {
     "verification": IdKind.VERIFICATION,
     "request": IdKind.REQUEST,
     "template": IdKind.TEMPLATE,
+    "bulk close": IdKind.REQUEST,
     "audit export": IdKind.REQUEST,
 }
 
@@ -154,6 +157,7 @@ async def furnished(api: Api) -> World:
         "request": request["id"],
         "template": (await api.made("/v1/templates", {"name": "late", "text": "{driver} is late"}))["id"],
         "participant": session["participants"][0]["id"],
+        "bulk close": (await api.made("/v1/sessions/bulk-close", {"filter": {"unique_name_prefix": "trip-"}}))["id"],
         "parked": parked[0],
         "also parked": parked[1],
         "connection": api.connection,

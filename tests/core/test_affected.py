@@ -43,6 +43,8 @@ def test_only_what_is_about_nobody_is_not_counted_when_an_account_asks() -> None
         "turn",
         "sealed_event",
         "template",
+        "bulk_close",
+        "bulk_close_part",
         "audit_tree",
         "audit_tile",
         "audit_key",

@@ -203,6 +203,15 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "placed_at": _NOW,
         "placed_by": _ID,
     },
+    "bulk_close_part": {
+        "bucket": 1,
+        "id": _ID,
+        "account_id": _ID,
+        "asked_at": _NOW,
+        "matched": 1,
+        "closed": 0,
+        "after": _ID,
+    },
     "privacy_request": {"bucket": 1, "id": _ID, "account_id": _ID, "kind": "access", "asked_at": _NOW},
     "migration_lease": {"id": 1, "until": _NOW},
 }
@@ -251,6 +260,7 @@ BROKEN: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "digest_only_while_pending": ("verification", {"digest": None, "key_id": None}),
     "token_only_when_approved": ("verification", {"token_until": _NOW}),
     "used_only_when_approved": ("verification", {"used_by": _ID}),
+    "bulk_close_counts": ("bulk_close_part", {"closed": -1}),
     "hold_reason": ("hold", {"reason": "because"}),
     "privacy_request_kind": ("privacy_request", {"kind": "gossip"}),
     "privacy_request_reason": ("privacy_request", {"operator_reason": "because"}),
