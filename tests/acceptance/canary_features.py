@@ -10,6 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from relay.core.notes import parse_note
 from tests.acceptance.canary_town import NORTH, PEOPLE, SOUTH, STRANGER, WEST, Pair, Town, eventually, text_of, word
@@ -120,6 +121,22 @@ async def _platform_text(town: Town, pair: Pair) -> list[int]:
 async def text_from_the_platform(town: Town) -> None:
     for pair in town.pairs[22:25]:
         assert await _platform_text(town, pair) == [202, 202]
+    await _notices(town, town.pairs[25])
+
+
+async def _notices(town: Town, pair: Pair) -> None:
+    """Templates come and go; one is sent with somebody's words in it, at once, by day, and in a while."""
+    name, later = "near", (datetime.now(UTC) + timedelta(minutes=40)).isoformat()
+    made = await town.made("POST", "/v1/templates", {"name": name, "text": "{driver} is near"})
+    await town.made("PATCH", f"/v1/templates/{made['id']}", {"text": "{driver} is here: {words}"})
+    values = {"driver": f"Ada {PEOPLE[pair.first]}", "words": text_of(pair.first)[:150]}
+    for more in ({}, {"quiet_hours": "respect"}, {"send_at": later}):
+        body = {"to": pair.participants[0], "template": name, "variables": values, **more}
+        assert (await town.ask("POST", f"/v1/sessions/{pair.id}/messages", body)).status_code == 202
+    wrong = {"to": pair.participants[0], "template": name, "variables": {**values, PEOPLE[pair.first]: values["words"]}}
+    assert (await town.ask("POST", f"/v1/sessions/{pair.id}/messages", wrong)).status_code == 422
+    assert len((await town.made("GET", "/v1/templates"))["data"]) == 1
+    await town.made("DELETE", f"/v1/templates/{made['id']}")
 
 
 async def prove(town: Town) -> None:
@@ -163,6 +180,7 @@ async def end_some(town: Town) -> None:
     await town.made("DELETE", f"/v1/sessions/{erased.id}")
     await town.made("POST", f"/v1/sessions/{closed.id}/close", {}, idempotency_key="close")
     await town.made("POST", f"/v1/sessions/{closed.id}/close", {}, idempotency_key="close")
+    await _close_many(town)
     for n in (erased.first, closed.first, closed.first + 1):
         await town.say(n)
     await town.text(STRANGER, NORTH[0], f"{word(0)} from nobody")
@@ -193,6 +211,18 @@ async def change_people(town: Town) -> None:
     await town.say(ended.first)
     people = [{"phone": PEOPLE[82], "proxy_number": NORTH[3]}, {"phone": PEOPLE[85]}]
     await town.made("POST", "/v1/sessions", {"participants": people, "greeting": True, "geo_fallback": "nearest"})
+
+
+async def _close_many(town: Town) -> None:
+    """None is of that age; that it was asked for, and is done, is there to be read."""
+    wanted = {"filter": {"pool": "south", "created_before": "2026-01-01T00:00:00Z"}}
+    assert (await town.made("POST", "/v1/sessions/bulk-close", {**wanted, "dry_run": True}))["matched"] == 0
+    asked = await town.made("POST", "/v1/sessions/bulk-close", wanted)
+
+    async def is_done() -> bool:
+        return bool((await town.made("GET", f"/v1/sessions/bulk-close/{asked['id']}"))["done"])
+
+    await eventually(is_done)
 
 
 async def make_mistakes(town: Town) -> None:
