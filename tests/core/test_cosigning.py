@@ -147,6 +147,7 @@ def test_the_newest_witnessed_head_has_the_lines_of_all_who_signed_it() -> None:
         (KEY.public.written(), "not_a_witness"),
         (witness_named(f"relay.example/log/{ACCOUNT}").public.written(), "invalid"),
         (witness_named("w.example\u202e").public.written(), "invalid"),
+        ("w.example\ud800+00000000+AA==", "invalid"),
     ],
 )
 def test_a_key_is_refused_when_it_is_no_witness_s(written: str, code: str) -> None:
