@@ -9,14 +9,17 @@ with m as (
                          send_at)
     values ($1::smallint, $3::uuid, $4::uuid, $5::uuid, 'platform', $6::uuid, 'queued', $7::smallint, $2::timestamptz,
             $2::timestamptz, $8::timestamptz)
+    returning id, account_id, session_id
 ), o as (
     insert into outbox (bucket, message_id, account_id, session_id, to_participant, party_index, kind, number_id, segments,
                         sealed_phone, sealed_text, transit_id, phase, arrived_at, due_at, deadline_at)
     values ($1::smallint, $3::uuid, $4::uuid, $5::uuid, $6::uuid, $10::bytea, 'platform', $11::uuid, $7::smallint,
             $12::bytea, $13::bytea, $14::int, 'scheduled', $2::timestamptz, $8::timestamptz, $15::timestamptz)
+), e as (
+    insert into event (bucket, id, account_id, type, session_id, message_id, at)
+    select $1::smallint, $9::uuid, m.account_id, 'message.received', m.session_id, m.id, $2::timestamptz from m
 )
-insert into event (bucket, id, account_id, type, session_id, message_id, at)
-values ($1::smallint, $9::uuid, $4::uuid, 'message.received', $5::uuid, $3::uuid, $2::timestamptz);
+select id from m;
 
 -- name: due
 -- $1 bucket $2 now $3 limit. Texts whose time has come
