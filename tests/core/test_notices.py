@@ -16,7 +16,9 @@ from relay.core.segments import segments
 EVERYTHING = [(str(phrase), language) for phrase, language in product(Phrase, sorted(LANGUAGES))]
 PROGRAMME, CONTACT = "Rides", "help@rides.example"
 # What would tell a sender something about the other person: that they opted out, blocked, have no phone that is on.
-TELLTALES = re.compile(r"block|opt|stop|abgemeldet|bloque|spärr|unsubscri|switched off|invalid", re.IGNORECASE)
+TELLTALES = re.compile(
+    r"block|opt|stop|abgemeldet|bloque|spärr|sperr|blokke|esto|zablok|unsubscri|switched off|invalid", re.IGNORECASE
+)
 
 
 def said(phrase: str, language: str, **own_words: str) -> str:
@@ -24,8 +26,8 @@ def said(phrase: str, language: str, **own_words: str) -> str:
     return say(Phrase(phrase), language=language, own_words=own_words, programme=PROGRAMME, contact=CONTACT)
 
 
-def test_five_languages_are_spoken_when_nobody_adds_one() -> None:
-    assert {"en", "de", "es", "fr", "sv"} == LANGUAGES
+def test_twelve_languages_are_spoken_when_nobody_adds_one() -> None:
+    assert {"da", "de", "en", "es", "fi", "fr", "it", "nb", "nl", "pl", "pt", "sv"} == LANGUAGES
     assert DEFAULT_LANGUAGE in LANGUAGES
 
 
