@@ -82,14 +82,14 @@ RULES: Mapping[DataClass, Rule] = {
     ),
     DataClass.SUPPRESSION: Rule(
         "opt-outs, and opt-ins that took one back, by keyed hash",
-        "everybody who wrote STOP",
+        "everybody who wrote STOP, or is on a list of the account's",
         "to go on honouring a STOP (an obligation by law)",
         None,
         "the account ends",
         _HASH,
         columns(
-            suppression="bucket account_id party_index key_id opted_out changed_at",
-            fanout="bucket id account_id party_index key_id opted_out arrived_at other_indexes other_key_ids",
+            suppression="bucket account_id party_index key_id opted_out changed_at id source reason",
+            fanout="bucket id account_id party_index key_id opted_out arrived_at other_indexes other_key_ids source reason",
         ),
     ),
     DataClass.INBOX_KEY: Rule(
