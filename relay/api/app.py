@@ -31,6 +31,7 @@ from relay.api import (
     privacy,
     problems,
     sessions,
+    suppressions,
     verifications,
 )
 from relay.api.call import Call, Endpoint, RawReply, Reply, Services
@@ -58,6 +59,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *account.ENDPOINTS,
     *numbers.ENDPOINTS,
     *verifications.ENDPOINTS,
+    *suppressions.ENDPOINTS,
     *privacy.ENDPOINTS,
     *audit.ENDPOINTS,
     *audit_exports.ENDPOINTS,

@@ -18,6 +18,7 @@ from relay.cli import (
     sandbox,
     schema,
     serve,
+    suppressions,
 )
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ app.add_typer(pools.app, name="pools")
 app.add_typer(numbers.app, name="numbers")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(audit.app, name="audit")
 
 

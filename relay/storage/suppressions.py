@@ -129,6 +129,16 @@ def _columns(changes: Sequence[OptChange]) -> tuple[list[object], ...]:
     return tuple(map(list, zip(*rows, strict=True)))
 
 
+async def carriers_word(tx: Transaction, bucket: int, message_id: UUID, attempt_id: UUID) -> OptChange | None:
+    """That whoever a text went to had opted out when it was sent: whatever they have said since then is newer. None when nobody
+    can tell any more who that was."""
+    row = await tx.fetchrow(_SQL["whom"], bucket, message_id, attempt_id)
+    if row is None:
+        return None
+    who = row["account_id"], row["party_index"], row["key_id"]
+    return OptChange(tx.new_id(bucket), *who, True, row["begun_at"], source=OptOutSource.CARRIER)
+
+
 async def standing_fanouts(tx: Transaction, bucket: int, party: Party) -> list[OptChange]:
     return [_change(row) for row in await tx.fetch(_SQL["standing_fanout"], bucket, party.indexes)]
 

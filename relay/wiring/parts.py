@@ -42,6 +42,7 @@ from relay.services.rotation import Rotation
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
+from relay.services.suppressions import Suppressions
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
 from relay.settings import Settings
@@ -100,6 +101,11 @@ class Relay:
     def holds(self) -> Holds:
         """What must be kept all the same."""
         return Holds(self.database)
+
+    @property
+    def suppressions(self) -> Suppressions:
+        """The lists of those whom accounts must not text."""
+        return Suppressions(self.database, self.vault, self.optouts.spread)
 
     @property
     def audit_reading(self) -> AuditReading:
@@ -183,7 +189,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         verifications=Verifications(db, config, vault, queued),
         inbound=Inbound(db, config, vault, optouts.take, queued, copies),
         optouts=optouts,
-        receipts=Receipts(db, copies),
+        receipts=Receipts(db, copies, optouts.spread),
         redaction=Redaction(db, config, vault, adapters, transport, base_urls),
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread, copies),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls, copies),

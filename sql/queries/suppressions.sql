@@ -69,6 +69,16 @@ select $1::smallint, t.id, $2::uuid, t.party_index, t.key_id, $3::boolean, t.at,
        with ordinality as t(id, party_index, key_id, at, source, reason, n)
     on conflict (bucket, id) do nothing;
 
+-- name: whom
+-- $1 bucket $2 message $3 attempt. To whom a text went and when that began; no row when nobody can tell any more, nor for a stranger's
+-- attempt
+select m.account_id, pa.party_index, pe.key_id, a.begun_at
+  from message m
+  join attempt a on a.bucket = $1::smallint and a.id = $3::uuid and a.message_id = m.id
+  join participant pa on pa.bucket = $1::smallint and pa.id = m.to_participant
+  join person pe on pe.bucket = $1::smallint and pe.party_index = pa.party_index
+ where m.bucket = $1::smallint and m.id = $2::uuid;
+
 -- name: standing_fanout
 -- $1 bucket $2 a person's party indexes. A STOP or START of this person that has not reached every pool
 select id, account_id, party_index, key_id, opted_out, arrived_at, source, reason, other_indexes, other_key_ids from fanout
@@ -87,7 +97,7 @@ delete from fanout where bucket = $1::smallint and id = any ($2::uuid[]);
 -- $1 account's bucket $2 account $3 opted out | $4 ids $5 party indexes (each once) $6 key ids $7 arrived $8 sources $9 reasons. The
 -- newest wish holds; who has opted out themselves is not taken for somebody whom the account has put here
 insert into suppression as s (bucket, account_id, id, party_index, key_id, opted_out, changed_at, source, reason)
-select $1::smallint, $2::uuid, t.id, t.party_index, t.key_id, $3::boolean, t.at, t.source, t.reason
+select $1::smallint, $2::uuid, t.id, t.party_index, t.key_id, $3::boolean, t.at, t.source, case when $3::boolean then t.reason end
   from unnest($4::uuid[], $5::bytea[], $6::int[], $7::timestamptz[], $8::text[], $9::text[])
        as t(id, party_index, key_id, at, source, reason)
  order by t.party_index
