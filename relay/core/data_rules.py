@@ -211,13 +211,13 @@ RULES: Mapping[DataClass, Rule] = {
         columns(privacy_export="bucket id account_id party_index sealed_document transit_id made_at"),
     ),
     DataClass.AUTOMATIC_ANSWER: Rule(
-        "when somebody last got an automatic answer, by keyed hash",
-        "everybody who was answered automatically",
-        "to answer nobody twice a day",
+        "when somebody last got an automatic answer, or the same text again and again, by keyed hash",
+        "everybody who was answered automatically, or texted the same again and again",
+        "to answer nobody twice a day, and to end loops",
         ANSWERS_FOR,
         "24 hours",
         _HASH,
-        columns(answer="bucket number_id party_index kind last_at"),
+        columns(answer="bucket number_id party_index kind last_at n"),
     ),
     DataClass.IDEMPOTENCY_ANSWER: Rule(
         "what a request was answered",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from relay.core.keywords import folded
 from relay.core.locales import LOCALES, Locale
 from relay.core.routing import Notice
 
@@ -27,6 +28,8 @@ class Phrase(StrEnum):
 
 
 LANGUAGES = frozenset(LOCALES)
+#: What does not name a programme: the same from every relay.
+_AUTOMATIC = frozenset(folded(w) for locale in LOCALES.values() for w in locale.phrases.values() if "{" not in w)
 
 
 def say(phrase: Phrase, *, language: str, own_words: Mapping[str, str], programme: str = "", contact: str = "") -> str:
@@ -42,6 +45,12 @@ def say_code(code: str, *, language: str, programme: str = "") -> str:
     locale = _locale(language)
     words = locale.code_named if programme else locale.code_nameless
     return words.replace("{code}", code).replace("{programme}", programme)
+
+
+def is_automatic(text: str, own_words: Mapping[str, str]) -> bool:
+    """Whether a text is what a relay says by itself, in ours or the account's own words. An answer to it would be answered."""
+    said = folded(text)
+    return said is not None and (said in _AUTOMATIC or said in {folded(words) for words in own_words.values()})
 
 
 def _locale(language: str) -> Locale:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from relay.core.delivery import AmbiguityTimes
 from relay.core.errors import KeyringRefused
+from relay.core.loops import LegLimits
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
@@ -187,7 +188,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
-        inbound=Inbound(db, config, vault, optouts.take, queued, copies),
+        inbound=Inbound(db, config, vault, optouts.take, queued, copies, _leg_limits(settings)),
         optouts=optouts,
         receipts=Receipts(db, copies, optouts.spread),
         redaction=Redaction(db, config, vault, adapters, transport, base_urls),
@@ -201,6 +202,10 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         restoring=_restoring(settings, db, config, erasure),
         wakeup=wakeup,
     )
+
+
+def _leg_limits(settings: Settings) -> LegLimits:
+    return LegLimits(settings.leg_rate, settings.leg_repeats)
 
 
 def _carrier_copies(settings: Settings, vault: Vault, adapters: Mapping[str, Adapter]) -> CarrierCopies:

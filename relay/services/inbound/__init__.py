@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from relay import metrics
 from relay.core.arrival import ArrivedText
 from relay.core.keywords import keyword
+from relay.core.loops import LegLimits
 from relay.providers.base import InboundText
 from relay.services.inbound.batch import Batch, Taken
 from relay.services.inbound.departures import Closed, Gate
+from relay.services.inbound.recent import Recent
 from relay.storage import inbox
 from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Configuration, Connection
@@ -38,10 +40,13 @@ class Inbound:
     commands: Callable[[ArrivedText], Awaitable[bool]]
     queued: Callable[[int], Awaitable[None]]
     copies: CarrierCopies
+    limits: LegLimits = field(default_factory=LegLimits)
     gate: Gate = Closed  #: lets texts out as they come in, where this process sends
+    _recent: Recent = field(init=False)
     _batches: Coalescer[ArrivedText, Taken] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._recent = Recent(self.limits)
         self._batches = Coalescer(self.take, patience=_PATIENCE)
 
     async def receive(self, connection: Connection, text: InboundText) -> Taken:
@@ -71,7 +76,7 @@ class Inbound:
         departures = self.gate(bucket, directory)
         try:
             results, queued = await self.database.run(
-                lambda tx: Batch(tx, bucket, directory, self.vault, self.copies, departures).take(texts)
+                lambda tx: Batch(tx, bucket, directory, self.vault, self.copies, departures, self._recent).take(texts)
             )
         except BaseException:
             departures.fail()
