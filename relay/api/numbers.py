@@ -12,6 +12,7 @@ from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import NumberState, Scope
 from relay.core.phone import parse_number
+from relay.core.rules import Rule
 from relay.core.times import written
 from relay.services.numbers import NumberView, NumberWanted
 from relay.services.pools import PoolReport
@@ -75,8 +76,9 @@ async def read_pool(call: Call) -> Reply:
 
 async def change_pool(call: Call) -> Reply:
     body = call.read(PoolChangeBody)
+    rules = None if body.rules is None else [Rule(rule.keyword, rule.reply or "") for rule in body.rules]
     pool = await call.services.pools.change(
-        call.account, call.path["id"], name=body.name, require_verified=body.require_verified
+        call.account, call.path["id"], name=body.name, require_verified=body.require_verified, rules=rules
     )
     return Reply(pool_json(pool))
 
@@ -108,6 +110,7 @@ def pool_json(p: Pool) -> dict[str, Any]:
         "name": p.name,
         "status": "ready" if p.ready else "preparing",
         "require_verified": p.require_verified,
+        "rules": [{"keyword": rule.keyword, "reply": rule.reply or None} for rule in p.rules.values()],
         "created_at": written(p.created_at),
     }
 
@@ -134,6 +137,8 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/pools", _N, add_pool, "Make a pool", PoolBody),
     Endpoint("GET", "/v1/pools", _N, list_pools, "Pools, newest first"),
     Endpoint("GET", "/v1/pools/{id}", _N, read_pool, "How full a pool is"),
-    Endpoint("PATCH", "/v1/pools/{id}", _N, change_pool, "Rename a pool, require proofs", PoolChangeBody),
+    Endpoint(
+        "PATCH", "/v1/pools/{id}", _N, change_pool, "Rename a pool, require proofs, set keyword rules", PoolChangeBody
+    ),
     Endpoint("DELETE", "/v1/pools/{id}", _N, remove_pool, "Remove an empty pool"),
 )

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
 from relay.core.model import GeoMatch, HoldReason
+from relay.core.rules import LONGEST_KEYWORD, MOST_RULES
 from relay.core.subject import OperatorReason
 
 LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
@@ -146,9 +147,15 @@ class PoolBody(Body):
     require_verified: bool = False
 
 
+class RuleBody(Body):
+    keyword: Annotated[str, Field(min_length=1, max_length=LONGEST_KEYWORD), AfterValidator(_one_line)]
+    reply: Text | None = None
+
+
 class PoolChangeBody(Body):
     name: Name | None = None
     require_verified: bool | None = None
+    rules: Annotated[tuple[RuleBody, ...], Field(max_length=MOST_RULES)] | None = None
 
 
 class VerificationBody(Body):

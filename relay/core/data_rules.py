@@ -275,7 +275,7 @@ RULES: Mapping[DataClass, Rule] = {
         columns(
             account="id bucket name programme help_contact language notices on_ambiguous allowed_countries"
             " default_expires_in default_idle_timeout default_cool_down created_at",
-            pool="id account_id bucket name status created_at require_verified",
+            pool="id account_id bucket name status created_at require_verified rules",
             former_pool="account_id bucket",
             number="id account_id pool_id connection_id e164 country area_code kind rate created_at",
             former_number="account_id e164 bucket",

@@ -40,6 +40,7 @@ from relay.services.redaction import AT_ONCE, Redaction
 from relay.services.restoring import Restoring
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
+from relay.services.rules import KeywordRules
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
@@ -166,6 +167,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
 
     copies = _carrier_copies(settings, vault, adapters)
     optouts = OptOuts(db, config, vault, adapters, queued, copies)
+    rules = KeywordRules(db, config, vault, queued, copies)
     audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
     erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
@@ -188,7 +190,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
-        inbound=Inbound(db, config, vault, optouts.take, queued, copies, _leg_limits(settings)),
+        inbound=Inbound(db, config, vault, optouts.take, queued, copies, rules.take, _leg_limits(settings)),
         optouts=optouts,
         receipts=Receipts(db, copies, optouts.spread),
         redaction=Redaction(db, config, vault, adapters, transport, base_urls),

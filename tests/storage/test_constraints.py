@@ -71,6 +71,7 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "status": "ready",
         "created_at": _NOW,
         "require_verified": False,
+        "rules": "[]",
     },
     "number": {
         "id": _ID,

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from relay import metrics
 from relay.core.arrival import ArrivedText
-from relay.core.keywords import keyword
+from relay.core.keywords import folded, keyword
 from relay.core.loops import LegLimits
+from relay.core.rules import Rule
 from relay.providers.base import InboundText
 from relay.services.inbound.batch import Batch, Taken
 from relay.services.inbound.departures import Closed, Gate
@@ -30,9 +31,14 @@ __all__ = ["Inbound", "Taken"]
 _PATIENCE = 4.0
 
 
+async def _no_rule(_: ArrivedText, __: Rule) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Inbound:
-    """``commands`` takes STOP, START and HELP and says whether it was one; ``queued`` hears of buckets with new work."""
+    """``commands`` takes STOP, START and HELP, ``rules`` a pool's own words; each says whether it was one. ``queued`` hears of
+    buckets with new work."""
 
     database: Database
     configuration: Configuration
@@ -40,6 +46,7 @@ class Inbound:
     commands: Callable[[ArrivedText], Awaitable[bool]]
     queued: Callable[[int], Awaitable[None]]
     copies: CarrierCopies
+    rules: Callable[[ArrivedText, Rule], Awaitable[bool]] = _no_rule
     limits: LegLimits = field(default_factory=LegLimits)
     gate: Gate = Closed  #: lets texts out as they come in, where this process sends
     _recent: Recent = field(init=False)
@@ -56,6 +63,9 @@ class Inbound:
             metrics.inbound.labels(Taken.DUPLICATE).inc()
             return Taken.DUPLICATE
         if arrived.keyword and arrived.party and not arrived.from_own_number and await self.commands(arrived):
+            metrics.inbound.labels(Taken.COMMAND).inc()
+            return Taken.COMMAND
+        if arrived.rule is not None and await self.rules(arrived, arrived.rule):
             metrics.inbound.labels(Taken.COMMAND).inc()
             return Taken.COMMAND
         return await self._batches.do(arrived.bucket, arrived)
@@ -101,10 +111,12 @@ class Inbound:
         imprint, *others = indexes.imprints(
             lambda hashed: (hashed("inbound id", *provider_id), hashed("inbound text", *content))
         )
+        pool = directory.pools[number.pool_id] if number else None
+        rule = pool.rules.get(folded(text.text) or "") if pool and pool.rules else None
         return ArrivedText(
             account_id=account.id,
             connection_id=connection.id,
-            bucket=directory.pools[number.pool_id].bucket if number else account.bucket,
+            bucket=pool.bucket if pool else account.bucket,
             number_id=number.id if number else None,
             party=indexes.of(account.id, text.sender) if text.sender else None,
             sender=text.sender,
@@ -114,5 +126,6 @@ class Inbound:
             from_own_number=text.sender in directory.own_numbers,
             imprint=imprint,
             provider_id=text.provider_id,
+            rule=rule,
             other_imprints=tuple(others),
         )
