@@ -20,6 +20,7 @@ attempts = Counter(
     "relay_attempts", "Attempts to hand a text over, by outcome", ["provider", "outcome"], registry=REGISTRY
 )
 refusals = Counter("relay_refused_texts", "Texts refused at the door or by a provider", ["reason"], registry=REGISTRY)
+parked_loops = Counter("relay_parked_loops", "Texts parked because they looked like a loop", registry=REGISTRY)
 receipts = Counter("relay_receipts", "Receipts by word", ["word"], registry=REGISTRY)
 redactions = Counter(
     "relay_redactions",

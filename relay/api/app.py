@@ -36,6 +36,7 @@ from relay.api import (
     problems,
     seats,
     sessions,
+    suppressions,
     templates,
     verifications,
 )
@@ -68,6 +69,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *account.ENDPOINTS,
     *numbers.ENDPOINTS,
     *verifications.ENDPOINTS,
+    *suppressions.ENDPOINTS,
     *privacy.ENDPOINTS,
     *audit.ENDPOINTS,
     *audit_exports.ENDPOINTS,

@@ -32,6 +32,7 @@ from relay.services.retention import Retention
 from relay.services.rotation import Rotation
 from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
+from relay.services.suppressions import Suppressions
 from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
@@ -93,6 +94,8 @@ class Services(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def subjects(self) -> Subjects: ...
+    @property
+    def suppressions(self) -> Suppressions: ...
     @property
     def templates(self) -> Templates: ...
     @property

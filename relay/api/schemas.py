@@ -11,6 +11,7 @@ from relay.api.answers import example_id
 from relay.core.ids import IdKind
 from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
 from relay.core.model import GeoFallback, GeoMatch, HoldReason
+from relay.core.rules import LONGEST_KEYWORD, MOST_RULES
 from relay.core.subject import OperatorReason
 from relay.core.templates import MOST_VARIABLES
 
@@ -206,11 +207,17 @@ class PoolBody(Body):
     require_verified: bool = False
 
 
+class RuleBody(Body):
+    keyword: Annotated[str, Field(min_length=1, max_length=LONGEST_KEYWORD), AfterValidator(_one_line)]
+    reply: Text | None = None
+
+
 class PoolChangeBody(Body):
     model_config = shown_by({"name": "noon"})
 
     name: Name | None = None
     require_verified: bool | None = None
+    rules: Annotated[tuple[RuleBody, ...], Field(max_length=MOST_RULES)] | None = None
 
 
 class VerificationBody(Body):

@@ -19,6 +19,7 @@ from relay.cli import (
     schema,
     serve,
     sessions,
+    suppressions,
 )
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ app.add_typer(numbers.app, name="numbers")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(audit.app, name="audit")
 
 

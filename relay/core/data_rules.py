@@ -84,14 +84,14 @@ RULES: Mapping[DataClass, Rule] = {
     ),
     DataClass.SUPPRESSION: Rule(
         "opt-outs, and opt-ins that took one back, by keyed hash",
-        "everybody who wrote STOP",
+        "everybody who wrote STOP, or is on a list of the account's",
         "to go on honouring a STOP (an obligation by law)",
         None,
         "the account ends",
         _HASH,
         columns(
-            suppression="bucket account_id party_index key_id opted_out changed_at",
-            fanout="bucket id account_id party_index key_id opted_out arrived_at other_indexes other_key_ids",
+            suppression="bucket account_id party_index key_id opted_out changed_at id source reason",
+            fanout="bucket id account_id party_index key_id opted_out arrived_at other_indexes other_key_ids source reason",
         ),
     ),
     DataClass.INBOX_KEY: Rule(
@@ -229,13 +229,13 @@ RULES: Mapping[DataClass, Rule] = {
         columns(privacy_export="bucket id account_id party_index sealed_document transit_id made_at"),
     ),
     DataClass.AUTOMATIC_ANSWER: Rule(
-        "when somebody last got an automatic answer, by keyed hash",
-        "everybody who was answered automatically",
-        "to answer nobody twice a day",
+        "when somebody last got an automatic answer, or the same text again and again, by keyed hash",
+        "everybody who was answered automatically, or texted the same again and again",
+        "to answer nobody twice a day, and to end loops",
         ANSWERS_FOR,
         "24 hours",
         _HASH,
-        columns(answer="bucket number_id party_index kind last_at"),
+        columns(answer="bucket number_id party_index kind last_at n"),
     ),
     DataClass.IDEMPOTENCY_ANSWER: Rule(
         "what a request was answered",
@@ -294,7 +294,7 @@ RULES: Mapping[DataClass, Rule] = {
             account="id bucket name programme help_contact language notices on_ambiguous allowed_countries"
             " default_expires_in default_idle_timeout default_cool_down default_expiring_notice quiet_from quiet_to created_at",
             template="bucket id account_id name text language created_at changed_at",
-            pool="id account_id bucket name status created_at require_verified",
+            pool="id account_id bucket name status created_at require_verified rules",
             former_pool="account_id bucket",
             number="id account_id pool_id connection_id e164 country area_code kind rate created_at",
             former_number="account_id e164 bucket",

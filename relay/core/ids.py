@@ -43,6 +43,7 @@ class IdKind(StrEnum):
     REQUEST = "req"
     SESSION = "ses"
     TEMPLATE = "tpl"
+    SUPPRESSION = "sup"
     VERIFICATION = "ver"
     WITNESS = "wit"
 

@@ -18,6 +18,7 @@ from uuid import UUID
 from relay.core.model import OnAmbiguous
 from relay.core.phone import NumberKind
 from relay.core.quiet_hours import QuietHours
+from relay.core.rules import Rule, by_word
 from relay.storage import queries
 from relay.storage.database import Database, Row, Transaction
 
@@ -69,6 +70,7 @@ class Pool:
     ready: bool
     created_at: datetime
     require_verified: bool = False
+    rules: Mapping[str, Rule] = field(default_factory=dict)  #: by the word as texts are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,8 @@ def account_from(row: Row) -> Account:
 
 def _pool(row: Row) -> Pool:
     values = dict(row)
-    return Pool(ready=values.pop("status") == "ready", **values)
+    rules = by_word([Rule(**rule) for rule in values.pop("rules")])
+    return Pool(ready=values.pop("status") == "ready", rules=rules, **values)
 
 
 def _number(row: Row) -> Number:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from relay.core.delivery import AmbiguityTimes
 from relay.core.errors import KeyringRefused
+from relay.core.loops import LegLimits
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
@@ -42,10 +43,12 @@ from relay.services.redaction import AT_ONCE, Redaction
 from relay.services.restoring import Restoring
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
+from relay.services.rules import KeywordRules
 from relay.services.scheduling import Scheduling
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
+from relay.services.suppressions import Suppressions
 from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
@@ -106,6 +109,11 @@ class Relay:
     def holds(self) -> Holds:
         """What must be kept all the same."""
         return Holds(self.database)
+
+    @property
+    def suppressions(self) -> Suppressions:
+        """The lists of those whom accounts must not text."""
+        return Suppressions(self.database, self.vault, self.optouts.spread)
 
     @property
     def audit_reading(self) -> AuditReading:
@@ -185,6 +193,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
 
     copies = _carrier_copies(settings, vault, adapters)
     optouts = OptOuts(db, config, vault, adapters, queued, copies)
+    rules = KeywordRules(db, config, vault, queued, copies)
     audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
     erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
@@ -207,9 +216,9 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
-        inbound=Inbound(db, config, vault, optouts.take, queued, copies),
+        inbound=Inbound(db, config, vault, optouts.take, queued, copies, rules.take, _leg_limits(settings)),
         optouts=optouts,
-        receipts=Receipts(db, copies),
+        receipts=Receipts(db, copies, optouts.spread),
         redaction=Redaction(db, config, vault, adapters, transport, base_urls),
         scheduling=Scheduling(db, vault, queued),
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread, copies),
@@ -222,6 +231,10 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         restoring=_restoring(settings, db, config, erasure),
         wakeup=wakeup,
     )
+
+
+def _leg_limits(settings: Settings) -> LegLimits:
+    return LegLimits(settings.leg_rate, settings.leg_repeats)
 
 
 def _carrier_copies(settings: Settings, vault: Vault, adapters: Mapping[str, Adapter]) -> CarrierCopies:

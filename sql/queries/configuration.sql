@@ -20,7 +20,7 @@ select id, account_id, provider, sealed_credentials, key_id, created_at from con
 
 -- name: pools
 -- all of them
-select id, account_id, bucket, name, status, created_at, require_verified from pool order by created_at, id;
+select id, account_id, bucket, name, status, created_at, require_verified, rules from pool order by created_at, id;
 
 -- name: numbers
 -- all of them
@@ -69,8 +69,8 @@ insert into event (bucket, id, account_id, type, at)
 select $1::smallint, $4::uuid, p.account_id, 'pool.ready', $3::timestamptz from p;
 
 -- name: change_pool
--- $1 id $2 account $3 name $4 require verified. Null = leave it
-update pool set name = coalesce($3, name), require_verified = coalesce($4, require_verified)
+-- $1 id $2 account $3 name $4 require verified $5 rules. Null = leave it
+update pool set name = coalesce($3, name), require_verified = coalesce($4, require_verified), rules = coalesce($5::jsonb, rules)
  where id = $1 and account_id = $2;
 
 -- name: remove_pool

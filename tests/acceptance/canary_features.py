@@ -109,6 +109,19 @@ async def opt_out(town: Town) -> None:
     await town.say(42)
     await _platform_text(town, town.pairs[21])
     assert await town.in_the_database("select count(*) from suppression") >= 2
+    joining = {"rules": [{"keyword": "JOIN", "reply": "Welcome."}]}
+    await town.made("PATCH", "/v1/pools/default", joining)
+    await town.say(44, "Join!")
+    phone, others = PEOPLE[59], [*PEOPLE[60:62], "+1202"]
+    listed = await town.made("POST", "/v1/suppressions", {"phone": phone, "reason": "complaint"})
+    await town.made("POST", "/v1/suppressions/lift", {"phone": phone})
+    assert (await town.ask("POST", "/v1/suppressions/lift", {"phone": PEOPLE[43]})).status_code == 409
+    await town.made("POST", "/v1/suppressions/import", {"phones": others, "reason": "earlier_system"})
+    found = await town.made("POST", "/v1/suppressions/check", {"phones": [phone, *others]})
+    assert (found["suppressed"], [one["place"] for one in found["invalid"]]) == ([2, 3], [4])
+    for other in others[:2]:
+        await town.made("POST", "/v1/suppressions/lift", {"phone": other})
+    assert listed["id"] not in (await town.ask("GET", "/v1/suppressions")).text
 
 
 async def _platform_text(town: Town, pair: Pair) -> list[int]:

@@ -22,6 +22,7 @@ from relay.core.model import (
     VerificationPurpose,
     VerificationStatus,
 )
+from relay.core.optouts import OptOutReason, OptOutSource
 from relay.core.phone import NumberKind
 from relay.core.subject import OperatorReason, RequestKind
 from relay.storage.embedded import EmbeddedServer
@@ -43,6 +44,8 @@ LISTS: dict[str, type[StrEnum]] = {
     "hold_reason": HoldReason,
     "privacy_request_kind": RequestKind,
     "privacy_request_reason": OperatorReason,
+    "suppression_source": OptOutSource,
+    "suppression_reason": OptOutReason,
 }
 
 

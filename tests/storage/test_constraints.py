@@ -85,6 +85,7 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "status": "ready",
         "created_at": _NOW,
         "require_verified": False,
+        "rules": "[]",
     },
     "number": {
         "id": _ID,
@@ -209,6 +210,16 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "created_at": _NOW,
         "expires_at": _NOW,
     },
+    "suppression": {
+        "bucket": 1,
+        "account_id": _ID,
+        "id": _ID,
+        "party_index": _INDEX,
+        "key_id": 1,
+        "opted_out": True,
+        "changed_at": _NOW,
+        "source": "person",
+    },
     "hold": {
         "bucket": 1,
         "session_id": _ID,
@@ -279,6 +290,8 @@ BROKEN: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "token_only_when_approved": ("verification", {"token_until": _NOW}),
     "used_only_when_approved": ("verification", {"used_by": _ID}),
     "bulk_close_counts": ("bulk_close_part", {"closed": -1}),
+    "suppression_source": ("suppression", {"source": "rumour"}),
+    "suppression_reason": ("suppression", {"reason": "because"}),
     "hold_reason": ("hold", {"reason": "because"}),
     "privacy_request_kind": ("privacy_request", {"kind": "gossip"}),
     "privacy_request_reason": ("privacy_request", {"operator_reason": "because"}),
