@@ -25,8 +25,9 @@ from relay.core.errors import StorageUnavailable
 from relay.storage import database, migrate
 from relay.storage.embedded import find_binaries, start_embedded
 from relay.wiring import Relay
+from tests.campaign.cut_case import Case
 from tests.campaign.cut_place import Place, Stuck, quick, settle_down
-from tests.campaign.cut_scenarios import SCENARIOS, Case
+from tests.campaign.cut_scenarios import SCENARIOS
 from tests.campaign.wire import Cut, Loss, Wire, wire_to
 from tests.services.moves import check_moves, watch_moves
 
