@@ -76,9 +76,9 @@ class Served:
 async def evidence(folder: Path, told: Told, count: int = ENTRIES) -> list[Result]:
     """The log exported and verified; and packs written and verified with no server and no database."""
     async with _server(folder, told, count) as served:
-        told(f"{count:,} entries, exported over HTTP")
+        told(f"{count:,} entries exported over HTTP")
         exported = await _exported(served, folder / "pack.zip", count)
-    told(f"{count:,} entries, verified offline")
+    told(f"{count:,} entries verified offline")
     verified = await asyncio.to_thread(_verified, folder / "pack.zip", served.log_key, count)
     told(f"{count:,} entries, packs alone")
     alone = await asyncio.to_thread(_packs_alone, count)
@@ -156,7 +156,7 @@ def _row(n: int, fact: Fact, key: bytes, salt: bytes, record: bytes, now: dateti
 
 
 async def _exported(served: Served, out: Path, count: int) -> Result:
-    result, size = Result(f"{count:,} entries, exported over HTTP"), 0
+    result, size = Result(f"{count:,} entries exported over HTTP (entries/s)"), 0
     before, used = _resident(served.pid), _used(served.pid)
     async with httpx.AsyncClient(base_url=served.url, timeout=600) as client:
         headers = {"authorization": f"Bearer {served.api_key}"}
@@ -179,7 +179,7 @@ async def _exported(served: Served, out: Path, count: int) -> Result:
 
 
 def _verified(pack: Path, log_key: str, count: int) -> Result:
-    result = Result(f"{count:,} entries, verified offline")
+    result = Result(f"{count:,} entries verified offline (entries/s)")
     began = time.monotonic()
     said, code, most, used = _child(["-m", "relay", "audit", "verify", str(pack), "--key", log_key])
     took = time.monotonic() - began
@@ -194,7 +194,7 @@ def _verified(pack: Path, log_key: str, count: int) -> Result:
 
 
 def _packs_alone(count: int) -> Result:
-    result = Result(f"{count:,} entries, packs alone")
+    result = Result(f"{count:,} entries, packs alone (entries/s)")
     for line in _child(["-m", "tests.bench.packs", str(count)])[0].splitlines():
         what, _, said = line.partition(": ")
         result.notes[what] = said
