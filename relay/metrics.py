@@ -27,7 +27,7 @@ redactions = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
-sessions = Counter("relay_sessions", "Sessions opened and closed", ["what"], registry=REGISTRY)
+sessions = Counter("relay_sessions", "Sessions opened, reopened and closed", ["what"], registry=REGISTRY)
 requests = Counter("relay_api_requests", "API requests by route and status", ["route", "status"], registry=REGISTRY)
 ack_seconds = Histogram(
     "relay_webhook_seconds", "From a webhook's arrival to its answer", buckets=_QUICK, registry=REGISTRY

@@ -68,7 +68,13 @@ def _once(born: str, stamped: str = "", told: str = "") -> Life:
 
 LIVES: Mapping[tuple[str, str], Life] = {
     ("message", "state"): Life(_of_messages()),
-    ("session", "status"): Life(_one(((None, "open"), "session.opened"), (("open", "closed"), "session.closed"))),
+    ("session", "status"): Life(
+        _one(
+            ((None, "open"), "session.opened"),
+            (("open", "closed"), "session.closed"),
+            (("closed", "open"), "session.reopened"),
+        )
+    ),
     ("session", "close_reason"): Life(
         _one(
             ((None, "new"), "session.opened"),
@@ -80,7 +86,14 @@ LIVES: Mapping[tuple[str, str], Life] = {
             ),
         )
     ),
-    ("participant", "status"): Life(_one(((None, "live"), "session.opened"), (("live", "closed"), "session.closed"))),
+    ("participant", "status"): Life(
+        _one(
+            ((None, "live"), "session.opened|participant.replaced"),
+            (("live", "closed"), "session.closed"),
+            (("live", "replaced"), "participant.replaced"),
+            (("closed", "live"), "session.reopened"),
+        )
+    ),
     ("person", "opted_out"): Life(
         _one(
             ((None, "false"), "participant.opted_in"),
@@ -125,6 +138,7 @@ GIVEN: Mapping[tuple[str, str, str], frozenset[str]] = {
     ("messages.write", "message", "state"): frozenset(FIRST),
     ("sessions.close", "message", "state"): frozenset(_STOPPED),
     ("sessions.close", "session", "close_reason"): frozenset(CloseReason),
+    ("seats.replace", "message", "state"): frozenset(_STOPPED),
     ("suppressions.stop", "message", "state"): frozenset(_STOPPED),
     ("outbox.receipt", "message", "state"): frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED}),
     ("numbers.add_state", "number_state", "state"): frozenset(NumberState),
@@ -167,6 +181,8 @@ NO_LIVES: Mapping[tuple[str, str], str] = {
     ("account", "on_ambiguous"): "a setting",
     ("number", "kind"): "never changes",
     ("message", "kind"): "never changes",
+    ("session", "geo_match"): "a rule for whoever comes later",
+    ("session", "geo_fallback"): "the same",
     ("participant", "slot"): "never changes",
     ("verification", "purpose"): "never changes",
     ("hold", "reason"): "never changes while a hold stands",

@@ -27,13 +27,16 @@ from relay.api import (
     audit,
     audit_exports,
     audit_witnesses,
+    bulk_close,
     downloads,
     messages,
     numbers,
     operations,
     privacy,
     problems,
+    seats,
     sessions,
+    templates,
     verifications,
 )
 from relay.api.call import Call, Endpoint, RawReply, Reply, Services
@@ -57,8 +60,11 @@ from relay.services.idempotency import Answer, Begun
 from relay.services.keys import Caller
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *bulk_close.ENDPOINTS,  # before a session whose id could be bulk-close
     *sessions.ENDPOINTS,
+    *seats.ENDPOINTS,
     *messages.ENDPOINTS,
+    *templates.ENDPOINTS,
     *account.ENDPOINTS,
     *numbers.ENDPOINTS,
     *verifications.ENDPOINTS,

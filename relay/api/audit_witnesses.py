@@ -20,17 +20,28 @@ from relay.core.notes import parse_key
 from relay.core.times import written
 from relay.storage.audit_witnesses import Witness
 
+_KEY = "auditor.example+65261acd+BEvq3isjNDC5cYuqzs8P4FHLIqILbXmlqfxa2HOI4vc8"
+
 
 class WitnessBody(Body):
     key: Annotated[
-        str, Field(max_length=300, description="its public key: name+id+base64, as relay audit witness prints it")
+        str,
+        Field(
+            max_length=300,
+            description="its public key: name+id+base64, as relay audit witness prints it",
+            examples=[_KEY],
+        ),
     ]
 
 
 class CosignatureBody(Body):
     checkpoint: Annotated[
         str,
-        Field(max_length=30_000, description="a head of this log as it was served, with the witness's line under it"),
+        Field(
+            max_length=30_000,
+            description="a head of this log as it was served, with the witness's line under it",
+            examples=["relay.example/acc_...\n12\nj3Yq...=\n\n\u2014 auditor.example 6a1f...\n"],
+        ),
     ]
 
 
@@ -39,7 +50,7 @@ class WitnessShown(Shown):
 
     id: WitnessId
     name: Annotated[str, Field(examples=["auditor.example"])]
-    key: Annotated[str, Field(examples=["auditor.example+d2a1f0c4+BHpm..."])]
+    key: Annotated[str, Field(examples=[_KEY])]
     added_at: Time
     size: Annotated[int | None, Field(ge=0, description="entries under that head", examples=[12])]
     signed_at: Annotated[

@@ -57,7 +57,7 @@ def verify(
     ] = _LATEST_HOURS,
     witness: Annotated[
         list[str] | None,
-        typer.Option(help="For a pack: a witness's key; again for another. One of them must have signed"),
+        typer.Option(help="A witness's key; again for another. One of them must have signed"),
     ] = None,
 ) -> None:
     """Check an evidence pack, or a log as it is served. A line for each check; exit code 1 when anything is wrong."""

@@ -62,13 +62,15 @@ def read_witness(written: str, origin_ends: str) -> NoteKey:
 
     Raises InvalidInput.
     """
+    if not written.isprintable():
+        raise _refusal("key", "invalid", "must not contain control characters")
     try:
         key = parse_key(written)
     except EvidenceRefused as error:
         raise _refusal("key", "invalid", error.message) from None
     if key.type is not KeyType.COSIGNATURE:
         raise _refusal("key", "not_a_witness", "must be the key of a witness, which signs a time as well")
-    if not written.isprintable() or key.name.endswith(origin_ends):
+    if key.name.endswith(origin_ends):
         raise _refusal("key", "invalid", "must be called by another name")
     return key
 

@@ -9,6 +9,7 @@ from relay.core.data_class import DataClass, Rule, columns
 from relay.core.periods import (
     ANSWERS_FOR,
     AUDIT_ENTRIES_FOR,
+    BULK_CLOSES_FOR,
     CARRIER_COPIES_FOR,
     EVENTS_FOR,
     EXPORTS_FOR,
@@ -41,7 +42,8 @@ RULES: Mapping[DataClass, Rule] = {
         "the two people of a session; people who get an automatic answer",
         "to hand the text over to the carrier",
         None,
-        "the carrier has accepted or refused it; at most 4 hours when waiting, 72 hours when parked",
+        "the carrier has accepted or refused it; at most 4 hours when waiting (of one for later: after its time, at most 7"
+        " days ahead), 72 hours when parked",
         "transit key",
         columns(
             outbox="bucket message_id account_id session_id to_participant leg_no party_index kind number_id segments"
@@ -110,7 +112,8 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             session="bucket id account_id pool_id status unique_name metadata created_at expires_at idle_timeout idle_at"
-            " cool_down last_message_at last_leg_no closed_at close_reason journaled",
+            " cool_down expiring_notice expiring_at last_message_at last_leg_no closed_at close_reason journaled geo_match"
+            " geo_fallback seating people_since",
             participant="bucket id session_id slot status label number_id",
             erasure="bucket session_id account_id asked_at",
         ),
@@ -124,7 +127,7 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             message="bucket id account_id session_id kind from_participant to_participant leg_no state reason segments"
-            " attempts received_at changed_at accepted_at delivered_at"
+            " attempts received_at changed_at send_at accepted_at delivered_at"
         ),
     ),
     DataClass.ATTEMPT: Rule(
@@ -183,6 +186,19 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             audit_export="bucket id account_id asked_at asked_by checkpoint first_n end_n since until retention cosigned",
+        ),
+    ),
+    DataClass.BULK_CLOSE: Rule(
+        "that many sessions were to be closed at once, by which words, and how far that has come; no session itself",
+        _STAFF,
+        "to carry it out, and to say how far it has come",
+        BULK_CLOSES_FOR,
+        "30 days, and it is done",
+        CLEAR,
+        columns(
+            bulk_close="bucket id account_id asked_at pool_id name_prefix created_before idle_since buckets is_spread",
+            bulk_close_part="bucket id account_id asked_at pool_id name_prefix created_before idle_since matched closed after"
+            " done_at",
         ),
     ),
     DataClass.HOLD: Rule(
@@ -268,7 +284,7 @@ RULES: Mapping[DataClass, Rule] = {
         ),
     ),
     DataClass.CONFIGURATION: Rule(
-        "accounts, pools and rented numbers",
+        "accounts, pools, rented numbers, templates of texts",
         _STAFF,
         "to run the account",
         None,
@@ -276,7 +292,8 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             account="id bucket name programme help_contact language notices on_ambiguous allowed_countries"
-            " default_expires_in default_idle_timeout default_cool_down created_at",
+            " default_expires_in default_idle_timeout default_cool_down default_expiring_notice quiet_from quiet_to created_at",
+            template="bucket id account_id name text language created_at changed_at",
             pool="id account_id bucket name status created_at require_verified",
             former_pool="account_id bucket",
             number="id account_id pool_id connection_id e164 country area_code kind rate created_at",

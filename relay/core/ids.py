@@ -42,6 +42,7 @@ class IdKind(StrEnum):
     POOL = "pool"
     REQUEST = "req"
     SESSION = "ses"
+    TEMPLATE = "tpl"
     VERIFICATION = "ver"
     WITNESS = "wit"
 

@@ -14,14 +14,15 @@ DEFAULT_LANGUAGE = "en"
 
 
 class Phrase(StrEnum):
-    """What Relay says in words that an account may change: the notices, the one confirmation after STOP, and the sentence
-    a caller hears."""
+    """What Relay says in words that an account may change: the notices, the one confirmation after STOP, the first text of a
+    session, and the sentence a caller hears."""
 
     ENDED = Notice.ENDED
     UNDELIVERABLE = Notice.UNDELIVERABLE
     MEDIA = Notice.MEDIA
     HELP = Notice.HELP
     STOPPED = "stopped"
+    GREETING = "greeting"
     CALL = "call"
 
 
@@ -32,6 +33,10 @@ _PHRASES: Mapping[str, Mapping[Phrase, str]] = {
         Phrase.MEDIA: "Photos and other attachments are not passed on here. Please send text only.",
         Phrase.HELP: "{programme}This number passes texts on between two people. {contact}Reply STOP to get no more.",
         Phrase.STOPPED: "You will get no more texts from us. Reply START to change that.",
+        Phrase.GREETING: (
+            "{programme}You are connected. Text this number to reach the other person; neither sees the other's number. "
+            "{contact}Reply STOP to get no more."
+        ),
         Phrase.CALL: "This number takes text messages only. Goodbye.",
     },
     "de": {
@@ -40,6 +45,10 @@ _PHRASES: Mapping[str, Mapping[Phrase, str]] = {
         Phrase.MEDIA: "Fotos und andere Anhänge werden hier nicht weitergeleitet. Bitte nur Text senden.",
         Phrase.HELP: "{programme}Diese Nummer leitet SMS zwischen zwei Personen weiter. {contact}STOP beendet das.",
         Phrase.STOPPED: "Sie erhalten keine weiteren SMS von uns. Mit START ändern Sie das.",
+        Phrase.GREETING: (
+            "{programme}Sie sind verbunden. SMS an diese Nummer erreichen die andere Person; "
+            "keiner sieht die Nummer des anderen. {contact}STOP beendet das."
+        ),
         Phrase.CALL: "Unter dieser Nummer sind nur Textnachrichten möglich. Auf Wiederhören.",
     },
     "es": {
@@ -48,6 +57,10 @@ _PHRASES: Mapping[str, Mapping[Phrase, str]] = {
         Phrase.MEDIA: "Aquí no se reenvían fotos ni otros adjuntos. Envía solo texto.",
         Phrase.HELP: "{programme}Este número reenvía mensajes entre dos personas. {contact}Responde STOP para no recibir más.",
         Phrase.STOPPED: "No recibirás más mensajes nuestros. Responde START para cambiarlo.",
+        Phrase.GREETING: (
+            "{programme}Ya pueden hablar. Escribe a este número para llegar a la otra persona; nadie ve el número del otro. "
+            "{contact}Responde STOP para no recibir más."
+        ),
         Phrase.CALL: "Este número solo acepta mensajes de texto. Adiós.",
     },
     "fr": {
@@ -56,6 +69,10 @@ _PHRASES: Mapping[str, Mapping[Phrase, str]] = {
         Phrase.MEDIA: "Les photos et autres pièces jointes ne sont pas transmises ici. Envoyez du texte seulement.",
         Phrase.HELP: "{programme}Ce numéro transmet des SMS entre deux personnes. {contact}STOP pour ne plus en recevoir.",
         Phrase.STOPPED: "Vous ne recevrez plus de SMS de notre part. Répondez START pour changer cela.",
+        Phrase.GREETING: (
+            "{programme}Vous êtes en contact. Écrivez à ce numéro pour joindre l'autre personne ; "
+            "aucun ne voit le numéro de l'autre. {contact}STOP pour ne plus en recevoir."
+        ),
         Phrase.CALL: "Ce numéro n'accepte que les SMS. Au revoir.",
     },
     "sv": {
@@ -64,6 +81,10 @@ _PHRASES: Mapping[str, Mapping[Phrase, str]] = {
         Phrase.MEDIA: "Bilder och andra bilagor skickas inte vidare här. Skicka bara text.",
         Phrase.HELP: "{programme}Det här numret skickar sms vidare mellan två personer. {contact}Svara STOP för att slippa fler.",
         Phrase.STOPPED: "Du får inga fler sms från oss. Svara START för att ändra det.",
+        Phrase.GREETING: (
+            "{programme}Ni är i kontakt. Skriv till det här numret för att nå den andra personen; ingen ser den andras nummer. "
+            "{contact}Svara STOP för att slippa fler."
+        ),
         Phrase.CALL: "Det här numret tar bara emot sms. Hej då.",
     },
 }

@@ -10,6 +10,7 @@ from relay.core.redaction import ALARM_AFTER
 
 MESSAGES_FOR = timedelta(days=90)
 EVENTS_FOR = timedelta(days=30)
+BULK_CLOSES_FOR = timedelta(days=30)
 INBOX_KEYS_FOR = timedelta(days=90)
 ANSWERS_FOR = timedelta(hours=24)
 REQUESTS_FOR = timedelta(hours=24)

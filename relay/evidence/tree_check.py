@@ -24,6 +24,10 @@ class RootAt:
     size: int
     root: bytes | None = None
 
+    def __post_init__(self) -> None:
+        if self.size == 0:
+            self.root = edge_root(())
+
     def look(self, first: int, edge: Edge, hashed: list[bytes]) -> None:
         """The hashes of leaves from ``first`` on, and the edge of the tree before them."""
         if first < self.size <= first + len(hashed):

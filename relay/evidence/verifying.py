@@ -50,7 +50,7 @@ def verify_pack(path: Path, wanted: Wanted, progress: Progress = lambda done, si
         head = _check_signature(files, wanted, report.check("signature"))
         _check_keys(files, wanted, head, report.check("keys"))
         about = _check_about(files, head, report.check("contents"))
-        witnessed = witness_check.begin(files, wanted.witnesses, head, wanted.verify, report)
+        witnessed = witness_check.begin_in_pack(files, wanted.witnesses, head, wanted.verify, report)
         _check_entries(files, about, head, wanted, report, witnessed.earlier, progress)
         witnessed.end()
         _check_retention(files, report.check("retention"))

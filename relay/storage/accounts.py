@@ -48,6 +48,9 @@ async def change_account(tx: Transaction, account: Account) -> None:
         account.default_expires_in,
         account.default_idle_timeout,
         account.default_cool_down,
+        account.default_expiring_notice,
+        account.quiet_hours.since,
+        account.quiet_hours.until,
     )
     await tx.execute(_SQL["bump"])
 

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from relay.core.model import OnAmbiguous
 from relay.core.phone import NumberKind
+from relay.core.quiet_hours import QuietHours
 from relay.storage import queries
 from relay.storage.database import Database, Row, Transaction
 
@@ -40,6 +41,8 @@ class Account:
     default_expires_in: int
     default_idle_timeout: int | None
     default_cool_down: int
+    default_expiring_notice: int
+    quiet_hours: QuietHours
     created_at: datetime
 
 
@@ -207,6 +210,7 @@ def account_from(row: Row) -> Account:
     values = dict(row)
     values["on_ambiguous"] = OnAmbiguous(values["on_ambiguous"])
     values["allowed_countries"] = tuple(values["allowed_countries"])
+    values["quiet_hours"] = QuietHours(values.pop("quiet_from"), values.pop("quiet_to"))
     return Account(**values)
 
 

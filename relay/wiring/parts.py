@@ -24,6 +24,7 @@ from relay.services.audit_log import AuditLog
 from relay.services.audit_page import AuditPage
 from relay.services.audit_reading import AuditReading
 from relay.services.audit_witnesses import AuditWitnesses
+from relay.services.bulk_close import BulkClose
 from relay.services.connections import Connections
 from relay.services.coverage import Coverage
 from relay.services.depths import Depths
@@ -41,9 +42,11 @@ from relay.services.redaction import AT_ONCE, Redaction
 from relay.services.restoring import Restoring
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
+from relay.services.scheduling import Scheduling
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
+from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
 from relay.settings import Settings
@@ -88,6 +91,7 @@ class Relay:
     optouts: OptOuts
     receipts: Receipts
     redaction: Redaction
+    scheduling: Scheduling
     sending: Sending
     ambiguity: Ambiguity
     erasure: Erasure
@@ -127,6 +131,16 @@ class Relay:
     def coverage(self) -> Coverage:
         """Whether every change of state has its entry in the audit log."""
         return Coverage(self.database, self.configuration)
+
+    @property
+    def bulk_close(self) -> BulkClose:
+        """Many sessions closed at once."""
+        return BulkClose(self.database, self.configuration)
+
+    @property
+    def templates(self) -> Templates:
+        """Texts with variables, kept by their accounts."""
+        return Templates(self.database)
 
     @property
     def public_url(self) -> str:
@@ -189,7 +203,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         keys=Keys(db, config),
         numbers=Numbers(db, config),
         pools=Pools(db, config),
-        sessions=Sessions(db, config, vault),
+        sessions=Sessions(db, config, vault, queued),
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
@@ -197,6 +211,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         optouts=optouts,
         receipts=Receipts(db, copies),
         redaction=Redaction(db, config, vault, adapters, transport, base_urls),
+        scheduling=Scheduling(db, vault, queued),
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread, copies),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls, copies),
         erasure=erasure,

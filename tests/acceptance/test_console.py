@@ -277,6 +277,9 @@ def test_a_witness_that_runs_elsewhere_is_named_on_the_page(
     (tmp_path / "pack.zip").write_bytes(httpx.get(offer["download"]["url"], trust_env=False, timeout=60).content)
     wanted = Wanted([parse_key(key["key"])], verify, timedelta(days=31), [watching])
 
+    checked = Command({})("audit", "verify", log, *trusted, "--witness", watching.written())
+
+    assert (checked.code, "ok    witness: " in checked.stdout) == (0, True), checked
     assert done.stdout.endswith("handed in: the log shows that it was witnessed\n"), done
     assert re.search(rf"witnessed by {re.escape(name)} to entry \d+, less than a minute ago", band), band
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

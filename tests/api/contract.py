@@ -17,12 +17,13 @@ from tests.evidence.logs import witness_named
 from tests.services.carrier import lost_answer
 from tests.services.rig import CREDENTIALS
 
+FRANK = "+12025550151"
 World = Mapping[str, str]  #: what there is in an account: its name in a path or body -> public id
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One call. ``{id}`` in the path is the id of the world's ``thing``."""
+    """One call. ``{id}`` in the path is the id of the world's ``thing``, ``{pid}`` that of somebody in it."""
 
     method: str
     path: str
@@ -37,7 +38,8 @@ class Row:
         return f"{self.method} {self.path}"
 
     def at(self, world: World) -> str:
-        path = self.path.replace("{id}", world[self.thing]) if self.thing else self.path
+        path = self.path.replace("{pid}", world["other participant"])
+        path = path.replace("{id}", world[self.thing]) if self.thing else path
         return path.replace("{path}", self.tail) + (f"?{self.asked}={world[self.asked]}" if self.asked else "")
 
     def said(self, world: World) -> dict[str, object] | None:
@@ -50,6 +52,10 @@ def _nothing(_: World) -> dict[str, object]:
 
 def _text(world: World) -> dict[str, object]:
     return {"to": world["participant"], "text": "Your driver is here."}
+
+
+def _again(one: str, other: str) -> dict[str, object]:
+    return {"participants": [{"phone": one}, {"phone": other}]}
 
 
 def _connection(_: World) -> dict[str, object]:
@@ -70,15 +76,24 @@ _S, _N, _A, _P, _L = Scope.SESSIONS, Scope.NUMBERS, Scope.ADMIN, Scope.PRIVACY, 
 CONTRACT: tuple[Row, ...] = (
     Row("POST", "/v1/sessions", _S, body=lambda _: opening(ALICE, CAROL)),
     Row("POST", "/v1/sessions/dry-run", _S, body=lambda _: opening(BOB, CAROL)),
+    Row("POST", "/v1/sessions/bulk-close", _S, body=lambda _: {"filter": {"unique_name_prefix": "trip-"}}),
+    Row("GET", "/v1/sessions/bulk-close/{id}", _S, "bulk close"),
     Row("GET", "/v1/sessions", _S),
     Row("GET", "/v1/sessions/{id}", _S, "session"),
     Row("PATCH", "/v1/sessions/{id}", _S, "session", lambda _: {"metadata": {"order": "991"}}),
     Row("POST", "/v1/sessions/{id}/messages", _S, "session", _text),
     Row("GET", "/v1/sessions/{id}/messages", _S, "session"),
+    Row("POST", "/v1/templates", _S, body=lambda _: {"name": "near", "text": "{driver} is near"}),
+    Row("GET", "/v1/templates", _S),
+    Row("GET", "/v1/templates/{id}", _S, "template"),
+    Row("PATCH", "/v1/templates/{id}", _S, "template", lambda _: {"text": "{driver} waits"}),
+    Row("DELETE", "/v1/templates/{id}", _S, "template"),
     Row("GET", "/v1/messages/{id}", _S, "parked"),
     Row("POST", "/v1/messages/{id}/retry", _S, "parked", _nothing),
     Row("POST", "/v1/messages/{id}/discard", _S, "also parked", _nothing),
+    Row("POST", "/v1/sessions/{id}/participants/{pid}/replace", _S, "session", lambda _: {"phone": FRANK}),
     Row("POST", "/v1/sessions/{id}/close", _S, "session", _nothing),
+    Row("POST", "/v1/sessions/{id}/reopen", _S, "session", lambda _: _again(ALICE, FRANK)),
     Row("POST", "/v1/verifications", _S, body=lambda _: {"phone": BOB, "purpose": "session"}),
     Row("POST", "/v1/verifications/{id}/check", _S, "verification", lambda _: {"code": "000000"}),
     Row("GET", "/v1/account", _A),
@@ -130,6 +145,8 @@ KINDS = {
     "empty pool": IdKind.POOL,
     "verification": IdKind.VERIFICATION,
     "request": IdKind.REQUEST,
+    "template": IdKind.TEMPLATE,
+    "bulk close": IdKind.REQUEST,
     "audit export": IdKind.REQUEST,
     "witness": IdKind.WITNESS,
 }
@@ -158,7 +175,10 @@ async def furnished(api: Api) -> World:
         "cosigned head": watching.under(head, at=1).written(),
         "held session": held["id"],
         "request": request["id"],
+        "template": (await api.made("/v1/templates", {"name": "late", "text": "{driver} is late"}))["id"],
         "participant": session["participants"][0]["id"],
+        "other participant": session["participants"][1]["id"],
+        "bulk close": (await api.made("/v1/sessions/bulk-close", {"filter": {"unique_name_prefix": "trip-"}}))["id"],
         "parked": parked[0],
         "also parked": parked[1],
         "connection": api.connection,

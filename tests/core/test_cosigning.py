@@ -9,7 +9,7 @@ import pytest
 
 from relay.core.cosigning import AHEAD, Log, Word, read_witness, stands, witnessed, words_in
 from relay.core.errors import InvalidInput
-from relay.core.notes import Note, Signature, parse_note, proven
+from relay.core.notes import Checkpoint, Note, Signature, parse_checkpoint, parse_note, proven, signed
 from relay.core.tiles import hashes_in
 from relay.vault.log_keys import verify
 from tests.evidence.logs import ACCOUNT, KEY, ORIGIN, LogKey, MadeLog, entry_at, made_of, witness_named
@@ -20,6 +20,9 @@ ANN, BEN = witness_named("ann.example/w"), witness_named("ben.example/w")
 WITNESSES = [ANN.public, BEN.public]
 OTHER = LogKey("another log's key", "other.example/log/acc_x")
 LOG = made_of(300)
+#: One key signs for every log of an installation: a head of another, under this one's name.
+NAMED_LIKE_US = Checkpoint(OTHER.public.name, 300, parse_checkpoint(LOG.head().text).root).text()
+MISNAMED = Note(NAMED_LIKE_US, (signed(NAMED_LIKE_US, KEY.public, KEY.sign),))
 HERE = Log(ORIGIN, 300, [KEY.public])
 
 
@@ -54,6 +57,7 @@ def spoilt(note: Note, number: int) -> Note:
         (spoilt(ANN.under(LOG.head(), AT), 0), "not_our_head"),
         (ANN.under(made_of(300, (OTHER,)).head(), AT), "not_our_head"),
         (ANN.under(made_of(300, (LogKey("a forger's key"),)).head(), AT), "not_our_head"),
+        (ANN.under(MISNAMED, AT), "not_our_head"),
         (ANN.under(made_of(301).head(), AT), "not_our_head"),
         (ANN.under(made_of(0).head(), AT), "not_our_head"),
         (ANN.under(LOG.head(), AT + int(AHEAD.total_seconds()) + 1), "dated_ahead"),
@@ -143,6 +147,7 @@ def test_the_newest_witnessed_head_has_the_lines_of_all_who_signed_it() -> None:
         (KEY.public.written(), "not_a_witness"),
         (witness_named(f"relay.example/log/{ACCOUNT}").public.written(), "invalid"),
         (witness_named("w.example\u202e").public.written(), "invalid"),
+        ("w.example\ud800+00000000+AA==", "invalid"),
     ],
 )
 def test_a_key_is_refused_when_it_is_no_witness_s(written: str, code: str) -> None:

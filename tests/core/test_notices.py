@@ -84,6 +84,15 @@ def test_the_confirmation_tells_the_way_back_when_somebody_stopped(language: str
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_a_first_text_says_who_writes_and_how_it_ends_when_a_session_opens(language: str) -> None:
+    words = said("greeting", language)
+
+    assert words.startswith(f"{PROGRAMME}: ")
+    assert f"{CONTACT}. " in words
+    assert keywords_in(words) == {Keyword.STOP}
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_nothing_is_told_about_the_other_person_when_a_text_was_not_delivered(language: str) -> None:
     words = said("undeliverable", language)
 

@@ -89,6 +89,7 @@ class MadeLog:
         self.growth = Growth(0, {})
         self.leaves = bytearray()
         self.shown: Note | None = None
+        self.cosigned: Note | None = None
         self.asked: list[str] = []
         self.add(entries)
 
@@ -114,6 +115,8 @@ class MadeLog:
     async def fetch(self, path: str) -> bytes:
         """What a server answers; NotFound for what it has not."""
         self.asked.append(path)
+        if path == "checkpoint?witnessed=true" and self.cosigned is not None:
+            return self.cosigned.written().encode()
         if path == "checkpoint":
             return (self.shown or self.head()).written().encode()
         tile = tiles.parse(path.removeprefix("tile/"))

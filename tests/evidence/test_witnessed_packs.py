@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from relay.core import pack
 from relay.core.notes import Note, NoteKey
 from relay.evidence.files import Folder, chunks
+from relay.evidence.served import ServedLog
+from relay.evidence.served_check import verify_served
 from relay.evidence.verifying import verify_pack
 from relay.evidence.writing import zip_pack
 from tests.evidence.logs import KEY, WANTED, LogKey, MadeLog, entry_at, made_of, witness_named, write_pack
@@ -77,6 +80,33 @@ def test_a_pack_is_refused_when_a_witness_has_signed_another_beginning(
     assert not holds
     assert len(lines) == 1
     assert lines[0].startswith(f"FAIL  witness: cosigned: {wrong}")
+
+
+@pytest.mark.parametrize(
+    ("cosigned", "before", "wrong"),
+    [
+        (ANN.under(LOG.head(256), AT), 100, []),
+        (ANN.under(LOG.head(300), AT), 300, []),
+        (ANN.under(LOG.head(1), AT), 0, []),
+        (None, 100, ["no witness has signed a head of this log, or it was taken away"]),
+        (EVE.under(LOG.head(256), AT), 100, ["the witnessed head: no key that is trusted here has signed this"]),
+        (
+            ANN.under(altered().head(200), AT),
+            100,
+            ["the witnessed head: the log is not the one whose 200 entries were witnessed: it was altered"],
+        ),
+    ],
+)
+def test_a_log_as_it_is_served_is_held_against_what_a_witness_has_signed(
+    cosigned: Note | None, before: int, wrong: list[str]
+) -> None:
+    log = made_of(300)
+    log.cosigned = cosigned
+    wanted = replace(WANTED, witnesses=[ANN.public])
+    report = asyncio.run(verify_served(ServedLog(log.fetch), wanted, log.head(before)))
+
+    assert [line for line in report.lines() if not line.startswith("ok")] == [f"FAIL  witness: {it}" for it in wrong]
+    assert [check.name for check in report.checks] == ["signature", "witness", "tree", "tiles", "growth"]
 
 
 def test_another_beginning_is_found_without_any_witness_s_key(tmp_path: Path) -> None:

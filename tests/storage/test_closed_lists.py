@@ -11,6 +11,8 @@ import pytest
 from relay.core.delivery import Outcome
 from relay.core.model import (
     CloseReason,
+    GeoFallback,
+    GeoMatch,
     HoldReason,
     MessageKind,
     NumberState,
@@ -29,6 +31,8 @@ LISTS: dict[str, type[StrEnum]] = {
     "message_kind": MessageKind,
     "message_state": State,
     "session_close_reason": CloseReason,
+    "session_geo_match": GeoMatch,
+    "session_geo_fallback": GeoFallback,
     "number_state_known": NumberState,
     "number_kind": NumberKind,
     "api_key_scopes": Scope,
@@ -54,4 +58,4 @@ async def test_both_lists_hold_the_same_words_when_a_constraint_is_read(
     finally:
         await connection.close()
 
-    assert set(re.findall(r"'([a-z_]+)'", text)) == {str(word) for word in LISTS[constraint]}
+    assert set(re.findall(r"'([a-z_-]+)'", text)) == {str(word) for word in LISTS[constraint]}
