@@ -15,7 +15,7 @@ from tests.api.rig import ALICE, BOB, CAROL, DAVE, EVE, Api, opening
 from tests.services.carrier import lost_answer
 from tests.services.rig import CREDENTIALS
 
-FRANK = "+12025550151"
+FRANK, GRACE, HEIDI = "+12025550151", "+12025550152", "+12025550153"
 World = Mapping[str, str]  #: what there is in an account: its name in a path or body -> public id
 
 
@@ -84,7 +84,7 @@ CONTRACT: tuple[Row, ...] = (
     Row("POST", "/v1/messages/{id}/discard", _S, "also parked", _nothing),
     Row("POST", "/v1/sessions/{id}/participants/{pid}/replace", _S, "session", lambda _: {"phone": FRANK}),
     Row("POST", "/v1/sessions/{id}/close", _S, "session", _nothing),
-    Row("POST", "/v1/sessions/{id}/reopen", _S, "session", lambda _: _again(ALICE, FRANK)),
+    Row("POST", "/v1/sessions/{id}/reopen", _S, "closed session", lambda _: _again(GRACE, HEIDI)),
     Row("POST", "/v1/verifications", _S, body=lambda _: {"phone": BOB, "purpose": "session"}),
     Row("POST", "/v1/verifications/{id}/check", _S, "verification", lambda _: {"code": "000000"}),
     Row("GET", "/v1/account", _A),
@@ -124,6 +124,7 @@ CONTRACT: tuple[Row, ...] = (
 KINDS = {
     "session": IdKind.SESSION,
     "held session": IdKind.SESSION,
+    "closed session": IdKind.SESSION,
     "parked": IdKind.MESSAGE,
     "also parked": IdKind.MESSAGE,
     "connection": IdKind.CONNECTION,
@@ -137,10 +138,12 @@ KINDS = {
 
 
 async def furnished(api: Api) -> World:
-    """One of everything: a session with two parked texts, connections, a number that nobody holds, an empty pool, a code."""
+    """One of everything: a session with two parked texts, one on hold, a closed one, connections, a number that nobody holds, an
+    empty pool, a code."""
     session = await api.session()
     parked = [await parked_text(api, session) for _ in range(2)]
-    held = await api.session(DAVE, EVE)
+    held, closed = await api.session(DAVE, EVE), await api.session(GRACE, HEIDI)
+    await api.made(f"/v1/sessions/{closed['id']}/close", {})
     await api.made("/v1/privacy/requests", _hold({"session": held["id"]}))
     request = await api.made(
         "/v1/privacy/requests", {"kind": "access", "phone": EVE, "operator_reason": "own_initiative"}
@@ -153,6 +156,7 @@ async def furnished(api: Api) -> World:
         "entry": entries[0]["id"],
         "audit export": (await api.made("/v1/audit/exports", {}))["id"],
         "held session": held["id"],
+        "closed session": closed["id"],
         "request": request["id"],
         "participant": session["participants"][0]["id"],
         "other participant": session["participants"][1]["id"],
