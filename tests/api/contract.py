@@ -17,7 +17,7 @@ from tests.evidence.logs import witness_named
 from tests.services.carrier import lost_answer
 from tests.services.rig import CREDENTIALS
 
-FRANK = "+12025550151"
+FRANK, GRACE, HEIDI = "+12025550151", "+12025550152", "+12025550153"
 World = Mapping[str, str]  #: what there is in an account: its name in a path or body -> public id
 
 
@@ -93,7 +93,7 @@ CONTRACT: tuple[Row, ...] = (
     Row("POST", "/v1/messages/{id}/discard", _S, "also parked", _nothing),
     Row("POST", "/v1/sessions/{id}/participants/{pid}/replace", _S, "session", lambda _: {"phone": FRANK}),
     Row("POST", "/v1/sessions/{id}/close", _S, "session", _nothing),
-    Row("POST", "/v1/sessions/{id}/reopen", _S, "session", lambda _: _again(ALICE, FRANK)),
+    Row("POST", "/v1/sessions/{id}/reopen", _S, "closed session", lambda _: _again(GRACE, HEIDI)),
     Row("POST", "/v1/verifications", _S, body=lambda _: {"phone": BOB, "purpose": "session"}),
     Row("POST", "/v1/verifications/{id}/check", _S, "verification", lambda _: {"code": "000000"}),
     Row("GET", "/v1/account", _A),
@@ -142,6 +142,7 @@ CONTRACT: tuple[Row, ...] = (
 KINDS = {
     "session": IdKind.SESSION,
     "held session": IdKind.SESSION,
+    "closed session": IdKind.SESSION,
     "parked": IdKind.MESSAGE,
     "also parked": IdKind.MESSAGE,
     "connection": IdKind.CONNECTION,
@@ -158,10 +159,12 @@ KINDS = {
 
 
 async def furnished(api: Api) -> World:
-    """One of everything: a session with two parked texts, connections, a number that nobody holds, an empty pool, a code."""
+    """One of everything: a session with two parked texts, one on hold, a closed one, connections, a number that nobody holds, an
+    empty pool, a code."""
     session = await api.session()
     parked = [await parked_text(api, session) for _ in range(2)]
-    held = await api.session(DAVE, EVE)
+    held, closed = await api.session(DAVE, EVE), await api.session(GRACE, HEIDI)
+    await api.made(f"/v1/sessions/{closed['id']}/close", {})
     await api.made("/v1/privacy/requests", _hold({"session": held["id"]}))
     request = await api.made(
         "/v1/privacy/requests", {"kind": "access", "phone": EVE, "operator_reason": "own_initiative"}
@@ -179,6 +182,7 @@ async def furnished(api: Api) -> World:
         "witness": witness["id"],
         "cosigned head": watching.under(head, at=1).written(),
         "held session": held["id"],
+        "closed session": closed["id"],
         "request": request["id"],
         "template": (await api.made("/v1/templates", {"name": "late", "text": "{driver} is late"}))["id"],
         "participant": session["participants"][0]["id"],
