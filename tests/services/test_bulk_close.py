@@ -79,10 +79,12 @@ async def test_what_is_in_flight_keeps_going_and_what_waits_is_refused(rig: Rig)
     (intent,) = await rig.begin(pool.bucket)
     await waiting.say("too late")
     progress = await done(rig, SessionsMeant(pool_id=pool.id))
+    rows = await rig.rows("select phase from outbox")
     await rig.hand_over(pool.bucket, intent)
     await rig.send_all(pool.bucket)
 
     assert progress == Progress(2, 2, 0, is_done=True)
+    assert [row["phase"] for row in rows] == ["sending"]
     assert [sent.text for sent in rig.carrier.sent] == ["on its way"]
     assert await rig.states() == [("accepted", None), ("refused", "session_closed")]
     assert await rig.value("select count(*) from participant where sealed_phone is not null") == 0
@@ -156,7 +158,7 @@ async def test_a_session_lives_when_somebody_speaks_just_before_it_would_be_clos
     talk = await start_talk(rig)
     rig.later(minutes=10)
     meant = SessionsMeant(idle_since=await rig.relay.database.now())
-    await rig.relay.bulk_close.ask(rig.account, meant, await rig.seed())
+    asked_id = await rig.relay.bulk_close.ask(rig.account, meant, await rig.seed())
     rig.later(minutes=1)
     async with rig.relay.database.transaction() as tx:
         await tx.execute("update session set last_message_at = $1", tx.now)
@@ -165,6 +167,7 @@ async def test_a_session_lives_when_somebody_speaks_just_before_it_would_be_clos
 
     assert await closing == 1
     assert await open_ones(rig) == {talk.id}
+    assert await finished(rig, asked_id) == Progress(1, 0, 0, is_done=True)
 
 
 async def test_nobody_else_is_touched_or_told_and_all_at_once_is_never_meant(rig: Rig) -> None:
