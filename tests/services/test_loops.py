@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from uuid import UUID
 
 import pytest
 
@@ -72,7 +73,8 @@ async def test_a_parked_text_leaves_when_somebody_sends_it_again(rig: Rig) -> No
         await talk.say("ok")
     await rig.send_all(talk.bucket)
     stopped = await rig.value("select id from message where state = 'parked'")
-    await rig.relay.texts.retry(rig.account, stopped, await rig.seed())  # type: ignore[arg-type]  # an id
+    assert isinstance(stopped, UUID)
+    await rig.relay.texts.retry(rig.account, stopped, await rig.seed())
     await rig.send_all(talk.bucket)
 
     assert [text.text for text in rig.carrier.sent] == ["ok"] * 5
