@@ -16,14 +16,21 @@ from relay.api import open_pages, problems, refusals
 from relay.api.answers import ProblemDocument, Raw
 from relay.api.call import Endpoint
 from relay.api.examples import NoExample, examples_of
+from relay.api.links import put_links
 from relay.api.parameters import in_path, in_query
 from relay.api.shared_parts import HEADERS, PARAMETERS, SECURITY, TAGS, about, headers_of
 
 _NAMED = re.compile(r"([^/]*)/\{(\w+)")
 _SCHEMA = "#/components/schemas/{model}"
 _JSON = "application/json"
-#: The key is not known yet, or it may be.
-_UNCOUNTED = {401: "request_id", 403: "request_id", 500: "maybe_rate_limit", 503: "maybe_rate_limit"}
+#: The key is not known yet, or may not be: an address that there is not asks for none.
+_UNCOUNTED = {
+    401: "request_id",
+    403: "request_id",
+    404: "maybe_rate_limit",
+    500: "maybe_rate_limit",
+    503: "maybe_rate_limit",
+}
 
 
 class _InOrder(GenerateJsonSchema):
@@ -41,6 +48,7 @@ def openapi(endpoints: Sequence[Endpoint], *, server: str = "/") -> dict[str, An
         paths.setdefault(endpoint.pattern, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
     for path, operation in open_pages.described(_problem).items():
         paths[path] = {"get": operation}
+    put_links(paths, schemas)
     tags = list(dict.fromkeys(tag for path in paths.values() for one in path.values() for tag in one["tags"]))
     return {
         "openapi": "3.1.0",
