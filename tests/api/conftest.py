@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from inspect import iscoroutinefunction
 from pathlib import Path
 
 import asyncpg
@@ -31,7 +30,7 @@ _READ_WHOLE = ("number", "pool", "connection", "account", "lease")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests of this folder in one loop, as their fixtures do."""
     for item in items:
-        if item.path.is_relative_to(_HERE) and isinstance(item, pytest.Function) and iscoroutinefunction(item.function):
+        if item.path.is_relative_to(_HERE) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
