@@ -20,6 +20,7 @@ attempts = Counter(
     "relay_attempts", "Attempts to hand a text over, by outcome", ["provider", "outcome"], registry=REGISTRY
 )
 refusals = Counter("relay_refused_texts", "Texts refused at the door or by a provider", ["reason"], registry=REGISTRY)
+parked_loops = Counter("relay_parked_loops", "Texts parked because they looked like a loop", registry=REGISTRY)
 receipts = Counter("relay_receipts", "Receipts by word", ["word"], registry=REGISTRY)
 redactions = Counter(
     "relay_redactions",
@@ -27,7 +28,7 @@ redactions = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
-sessions = Counter("relay_sessions", "Sessions opened and closed", ["what"], registry=REGISTRY)
+sessions = Counter("relay_sessions", "Sessions opened, reopened and closed", ["what"], registry=REGISTRY)
 requests = Counter("relay_api_requests", "API requests by route and status", ["route", "status"], registry=REGISTRY)
 ack_seconds = Histogram(
     "relay_webhook_seconds", "From a webhook's arrival to its answer", buckets=_QUICK, registry=REGISTRY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Any
 
 from relay.api.answers import gives
@@ -12,6 +13,7 @@ from relay.api.shown import Connection as ShownConnection
 from relay.core import ids
 from relay.core.ids import IdKind, public
 from relay.core.model import OnAmbiguous, Scope
+from relay.core.quiet_hours import QuietHours
 from relay.core.times import written
 from relay.storage.configuration import Account, Connection
 
@@ -28,6 +30,9 @@ async def change_account(call: Call) -> Reply:
         changes["on_ambiguous"] = OnAmbiguous(changes["on_ambiguous"])
     if "allowed_countries" in changes:
         changes["allowed_countries"] = tuple(changes["allowed_countries"])
+    if "quiet_hours" in changes:
+        since, until = (time.fromisoformat(changes["quiet_hours"][end]) for end in ("since", "until"))
+        changes["quiet_hours"] = QuietHours(since, until)
     return Reply(account_json(await call.services.accounts.change(call.account.id, changes)))
 
 
@@ -70,6 +75,8 @@ def account_json(a: Account) -> dict[str, Any]:
         "default_expires_in": a.default_expires_in,
         "default_idle_timeout": a.default_idle_timeout,
         "default_cool_down": a.default_cool_down,
+        "default_expiring_notice": a.default_expiring_notice,
+        "quiet_hours": {"from": f"{a.quiet_hours.since:%H:%M}", "to": f"{a.quiet_hours.until:%H:%M}"},
         "created_at": written(a.created_at),
     }
 

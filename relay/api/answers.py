@@ -67,6 +67,7 @@ PoolId = _id(IdKind.POOL, "a pool")
 RequestId = _id(IdKind.REQUEST, "a request")
 SessionId = _id(IdKind.SESSION, "a session")
 VerificationId = _id(IdKind.VERIFICATION, "a verification")
+WitnessId = _id(IdKind.WITNESS, "a witness")
 
 Time = Annotated[
     str,

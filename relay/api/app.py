@@ -26,13 +26,18 @@ from relay.api import (
     account,
     audit,
     audit_exports,
+    audit_witnesses,
+    bulk_close,
     downloads,
     messages,
     numbers,
     operations,
     privacy,
     problems,
+    seats,
     sessions,
+    suppressions,
+    templates,
     verifications,
 )
 from relay.api.call import Call, Endpoint, RawReply, Reply, Services
@@ -56,14 +61,19 @@ from relay.services.idempotency import Answer, Begun
 from relay.services.keys import Caller
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *bulk_close.ENDPOINTS,  # before a session whose id could be bulk-close
     *sessions.ENDPOINTS,
+    *seats.ENDPOINTS,
     *messages.ENDPOINTS,
+    *templates.ENDPOINTS,
     *account.ENDPOINTS,
     *numbers.ENDPOINTS,
     *verifications.ENDPOINTS,
+    *suppressions.ENDPOINTS,
     *privacy.ENDPOINTS,
     *audit.ENDPOINTS,
     *audit_exports.ENDPOINTS,
+    *audit_witnesses.ENDPOINTS,
 )
 
 # With a letter in it: one of digits alone may be a phone, and the log would keep it.

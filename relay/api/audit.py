@@ -33,8 +33,12 @@ _WHICH = "audit entries"
 
 
 async def read_audit_checkpoint(call: Call) -> RawReply:
+    asked = call.query.get("witnessed", "false")
+    if asked not in {"true", "false"}:
+        raise InvalidInput(Problem("witnessed", "invalid", "must be true or false"))
     await _note(call)
-    return RawReply((await call.services.audit_reading.checkpoint(call.account)).encode(), _TEXT)
+    heads = call.services.audit_witnesses if asked == "true" else call.services.audit_reading
+    return RawReply((await heads.checkpoint(call.account)).encode(), _TEXT)
 
 
 async def read_audit_tile(call: Call) -> RawReply:
@@ -125,6 +129,12 @@ _FILTERS = {
     "since": Parameter("from this time on", Instant),
     "until": Parameter("before this time", Instant),
 }
+_WITNESSED = {
+    "witnessed": Parameter(
+        "true: the newest head that a witness has signed, with every witness's line",
+        Annotated[str, Field(pattern="^(true|false)$", examples=["true"])],
+    )
+}
 _ENTRY = {"entry": Parameter("the entry's id", Annotated[str, Field(pattern=_REFERENCE.pattern)], required=True)}
 _HEAD = Raw(_TEXT, "relay.example/acc_...\n12\nj3Yq...=\n\n\u2014 relay.example/acc_... 6a1f...\n")
 _PROOF = Raw(_TEXT, "c2sp.org/tlog-proof@v1\nindex 7\nj3Yq...=\n\nrelay.example/acc_...\n12\n...")
@@ -132,7 +142,7 @@ _PROOF = Raw(_TEXT, "c2sp.org/tlog-proof@v1\nindex 7\nj3Yq...=\n\nrelay.example/
 # fmt: off
 ENDPOINTS = (
     Endpoint("GET", "/v1/audit/checkpoint", _A, read_audit_checkpoint, "The log's signed head (C2SP checkpoint)",
-             answers=gives(_HEAD, "not_found")),
+             query=_WITNESSED, answers=gives(_HEAD, "not_found")),
     Endpoint("GET", "/v1/audit/tile/{path:path}", _A, read_audit_tile, "A tile of the log (C2SP tlog-tiles)",
              answers=gives(Raw(_BYTES))),
     Endpoint("GET", "/v1/audit/proof", _A, read_audit_proof, "That an entry is in the log (C2SP tlog-proof)", query=_ENTRY,

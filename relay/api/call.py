@@ -17,6 +17,8 @@ from relay.services.accounts import Accounts
 from relay.services.affected import Affected
 from relay.services.audit_exports import AuditExports
 from relay.services.audit_reading import AuditReading
+from relay.services.audit_witnesses import AuditWitnesses
+from relay.services.bulk_close import BulkClose
 from relay.services.connections import Connections
 from relay.services.erasure import Erasure
 from relay.services.holds import Holds
@@ -30,6 +32,8 @@ from relay.services.retention import Retention
 from relay.services.rotation import Rotation
 from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
+from relay.services.suppressions import Suppressions
+from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
 from relay.storage.configuration import Account, Configuration
@@ -61,6 +65,10 @@ class Services(Protocol):
     @property
     def audit_reading(self) -> AuditReading: ...
     @property
+    def audit_witnesses(self) -> AuditWitnesses: ...
+    @property
+    def bulk_close(self) -> BulkClose: ...
+    @property
     def connections(self) -> Connections: ...
     @property
     def erasure(self) -> Erasure: ...
@@ -86,6 +94,10 @@ class Services(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def subjects(self) -> Subjects: ...
+    @property
+    def suppressions(self) -> Suppressions: ...
+    @property
+    def templates(self) -> Templates: ...
     @property
     def texts(self) -> Texts: ...
     @property

@@ -42,6 +42,7 @@ def message_json(m: StoredMessage) -> dict[str, Any]:
         "reason": m.reason,
         "segments": m.segments,
         "received_at": written(m.received_at),
+        "send_at": written(m.send_at),
         "accepted_at": written(m.accepted_at),
         "delivered_at": written(m.delivered_at),
     }

@@ -16,6 +16,7 @@ from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import NumberState, Scope
 from relay.core.phone import parse_number
+from relay.core.rules import Rule
 from relay.core.times import written
 from relay.services.numbers import NumberView, NumberWanted
 from relay.services.pools import PoolReport
@@ -79,8 +80,9 @@ async def read_pool(call: Call) -> Reply:
 
 async def change_pool(call: Call) -> Reply:
     body = call.read(PoolChangeBody)
+    rules = None if body.rules is None else [Rule(rule.keyword, rule.reply or "") for rule in body.rules]
     pool = await call.services.pools.change(
-        call.account, call.path["id"], name=body.name, require_verified=body.require_verified
+        call.account, call.path["id"], name=body.name, require_verified=body.require_verified, rules=rules
     )
     return Reply(pool_json(pool))
 
@@ -112,6 +114,7 @@ def pool_json(p: Pool) -> dict[str, Any]:
         "name": p.name,
         "status": "ready" if p.ready else "preparing",
         "require_verified": p.require_verified,
+        "rules": [{"keyword": rule.keyword, "reply": rule.reply or None} for rule in p.rules.values()],
         "created_at": written(p.created_at),
     }
 
@@ -142,8 +145,8 @@ ENDPOINTS = (
              answers=gives(ShownPool, "pool_name_taken", status=201)),
     Endpoint("GET", "/v1/pools", _N, list_pools, "Pools, newest first", answers=gives(PoolPage)),
     Endpoint("GET", "/v1/pools/{id}", _N, read_pool, "How full a pool is", answers=gives(FullPool)),
-    Endpoint("PATCH", "/v1/pools/{id}", _N, change_pool, "Rename a pool, require proofs", PoolChangeBody,
-             answers=gives(ShownPool, "pool_name_taken")),
+    Endpoint("PATCH", "/v1/pools/{id}", _N, change_pool, "Rename a pool, require proofs, set keyword rules",
+             PoolChangeBody, answers=gives(ShownPool, "pool_name_taken")),
     Endpoint("DELETE", "/v1/pools/{id}", _N, remove_pool, "Remove an empty pool", answers=gives(None, "pool_in_use")),
 )
 # fmt: on

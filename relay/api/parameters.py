@@ -15,6 +15,7 @@ from relay.api.answers import (
     RequestId,
     SessionId,
     VerificationId,
+    WitnessId,
     example_id,
 )
 from relay.core.ids import IdKind
@@ -53,6 +54,7 @@ IN_PATHS: Mapping[str, Parameter] = {
     "pools/{id}": Parameter("the pool, by id or by name", _NameOrId),
     "verifications/{id}": Parameter("the verification", VerificationId),
     "requests/{id}": Parameter("the request", RequestId),
+    "witnesses/{id}": Parameter("the witness", WitnessId),
     "exports/{id}": Parameter("the export", RequestId),
     "tile/{path}": Parameter("level and place, as C2SP tlog-tiles writes them; its slashes are not escaped", _TilePath),
     "downloads/{token}": Parameter("the end of the address that was answered", _Token),

@@ -43,6 +43,8 @@ REFUSALS: Mapping[str, tuple[type[RelayError], str]] = {
     "session_closed": (Conflict, "the session is closed"),
     "session_erased": (Conflict, "the session is erased"),
     "unique_name_taken": (Conflict, "an open session of this pool has this unique_name"),
+    "too_many_witnesses": (Conflict, "a log has no more witnesses than this"),
+    "witness_known": (Conflict, "this witness is known already"),
     "invalid_request": (InvalidInput, "a field or a parameter is not valid; `errors` names each"),
     "idempotency_key_reused": (InvalidInput, "this Idempotency-Key was used for another request"),
     "country_invalid": (InvalidPhone, "the country does not go with the number"),

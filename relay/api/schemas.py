@@ -10,8 +10,10 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from relay.api.answers import example_id
 from relay.core.ids import IdKind
 from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
-from relay.core.model import GeoMatch, HoldReason
+from relay.core.model import GeoFallback, GeoMatch, HoldReason
+from relay.core.rules import LONGEST_KEYWORD, MOST_RULES
 from relay.core.subject import OperatorReason
+from relay.core.templates import MOST_VARIABLES
 
 LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
 LONGEST_NAME = 64  # characters
@@ -25,7 +27,7 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _no_phone(value: str) -> str:
+def no_phone(value: str) -> str:
     """What the API gives back must not be a place to leave a phone in: answers, events and logs would carry it on."""
     if _PHONE.search(value):
         raise ValueError("must not hold a phone")
@@ -40,11 +42,9 @@ def _text(value: str) -> str:
     return value
 
 
-Name = Annotated[
-    str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line), AfterValidator(_no_phone)
-]
-Label = Annotated[str, Field(max_length=32), AfterValidator(_one_line), AfterValidator(_no_phone)]
-Note = Annotated[str, Field(max_length=200), AfterValidator(_one_line), AfterValidator(_no_phone)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line), AfterValidator(no_phone)]
+Label = Annotated[str, Field(max_length=32), AfterValidator(_one_line), AfterValidator(no_phone)]
+Note = Annotated[str, Field(max_length=200), AfterValidator(_one_line), AfterValidator(no_phone)]
 Short = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_text)]
 Phone = Annotated[str, Field(max_length=40, description="E.164, such as +12025550177")]
@@ -56,6 +56,8 @@ CoolDown = Annotated[
     int,
     Field(ge=int(SHORTEST_COOL_DOWN.total_seconds()), le=int(LONGEST_COOL_DOWN.total_seconds()), description="seconds"),
 ]
+ExpiringNotice = Annotated[int, Field(ge=0, le=7 * 86400, description="seconds before expires_at; 0 = no notice")]
+TimeOfDay = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="such as 21:00")]
 Rate = Annotated[float, Field(gt=0, le=10_000, description="segments per second")]
 #: Those for a hold and those for a person: which is for what, ``privacy`` says.
 OPERATOR_REASONS = tuple(dict.fromkeys(str(word) for word in (*HoldReason, *OperatorReason)))
@@ -87,6 +89,7 @@ class ParticipantBody(Body):
     phone: Phone
     label: Label = ""
     verification_token: Annotated[str, Field(max_length=64)] | None = None
+    proxy_number: Annotated[str, Field(max_length=40, description="of this pool; no other will do")] | None = None
 
 
 class SessionBody(Body):
@@ -113,7 +116,10 @@ class SessionBody(Body):
     expires_at: AwareDatetime | None = None
     idle_timeout: IdleTimeout | None = None
     cool_down: CoolDown | None = None
+    expiring_notice: ExpiringNotice | None = None
     geo_match: GeoMatch = GeoMatch.COUNTRY
+    geo_fallback: GeoFallback = GeoFallback.STRICT
+    greeting: Annotated[bool, Field(description="send each side a first text")] = False
     metadata: Metadata = {}
 
 
@@ -123,6 +129,7 @@ class SessionChangeBody(Body):
     expires_in: ExpiresIn | None = None
     expires_at: AwareDatetime | None = None
     idle_timeout: IdleTimeout | None = None
+    expiring_notice: ExpiringNotice | None = None
     metadata: Metadata | None = None
 
 
@@ -131,10 +138,23 @@ class EmptyBody(Body):
 
 
 class TextBody(Body):
+    """``text``, or a ``template`` by its id or name."""
+
     model_config = shown_by({"to": example_id(IdKind.PARTICIPANT), "text": "Your driver is here."})
 
     to: Annotated[str, Field(max_length=64)]
-    text: Text
+    text: Text | None = None
+    template: Name | None = None
+    variables: Annotated[dict[str, str], Field(max_length=MOST_VARIABLES)] | None = None
+    send_at: AwareDatetime | None = None
+    quiet_hours: Literal["respect", "ignore"] = "ignore"
+
+
+class QuietHoursBody(Body):
+    """By the clock of whoever gets the text; over midnight where ``to`` is earlier. The same twice: none."""
+
+    since: Annotated[TimeOfDay, Field(alias="from")]
+    until: Annotated[TimeOfDay, Field(alias="to")]
 
 
 class AccountBody(Body):
@@ -149,6 +169,8 @@ class AccountBody(Body):
     default_expires_in: ExpiresIn | None = None
     default_idle_timeout: IdleTimeout | None = None
     default_cool_down: CoolDown | None = None
+    default_expiring_notice: ExpiringNotice | None = None
+    quiet_hours: QuietHoursBody | None = None
 
 
 class ConnectionBody(Body):
@@ -185,11 +207,17 @@ class PoolBody(Body):
     require_verified: bool = False
 
 
+class RuleBody(Body):
+    keyword: Annotated[str, Field(min_length=1, max_length=LONGEST_KEYWORD), AfterValidator(_one_line)]
+    reply: Text | None = None
+
+
 class PoolChangeBody(Body):
     model_config = shown_by({"name": "noon"})
 
     name: Name | None = None
     require_verified: bool | None = None
+    rules: Annotated[tuple[RuleBody, ...], Field(max_length=MOST_RULES)] | None = None
 
 
 class VerificationBody(Body):

@@ -18,7 +18,7 @@ from relay.core.erasure import Stays
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
-from relay.core.phone import Phone
+from relay.core.phone import Phone, as_stored
 from relay.core.times import written
 from relay.services.sessions import PersonWanted, SessionChange, SessionView, SessionWanted
 from relay.services.texts import TextWanted
@@ -53,7 +53,8 @@ async def list_sessions(call: Call) -> Reply:
 
 async def change_session(call: Call) -> Reply:
     body = call.read(SessionChangeBody)
-    change = SessionChange(body.expires_in, body.expires_at, body.idle_timeout, body.metadata)
+    ends = (body.expires_in, body.expires_at, body.idle_timeout)
+    change = SessionChange(*ends, expiring_notice=body.expiring_notice, metadata=body.metadata)
     view = await call.services.sessions.change(call.account, ids.parse(IdKind.SESSION, call.path["id"]), change)
     return Reply(session_json(view))
 
@@ -85,8 +86,25 @@ async def send_text(call: Call) -> Reply:
         recipient_id = ids.parse(IdKind.PARTICIPANT, body.to)
     except NotFound:
         raise InvalidInput(Problem("to", "unknown_participant", "must be a participant of this session")) from None
-    message = await call.services.texts.send(call.account, TextWanted(session_id, recipient_id, body.text), call.seed)
-    return Reply(message_json(message), 202)
+    wanted = TextWanted(
+        session_id,
+        recipient_id,
+        await _words(call, body),
+        send_at=body.send_at,
+        respects_quiet_hours=body.quiet_hours == "respect",
+    )
+    return Reply(message_json(await call.services.texts.send(call.account, wanted, call.seed)), 202)
+
+
+async def _words(call: Call, body: TextBody) -> str:
+    """What the text says. Raises InvalidInput unless it is given in exactly one way."""
+    if (body.text is None) == (body.template is None):
+        raise InvalidInput(Problem("text", "one_of", "give either text or template"))
+    if body.template is not None:
+        return await call.services.templates.rendered(call.account, body.template, body.variables or {})
+    if body.variables is not None:
+        raise InvalidInput(Problem("variables", "without_template", "are for a template"))
+    return body.text or ""
 
 
 async def list_messages(call: Call) -> Reply:
@@ -107,7 +125,9 @@ async def _wanted(call: Call) -> SessionWanted:
     except NotFound:
         raise InvalidInput(Problem("pool", "unknown_pool", "must be the name or id of a pool")) from None
     one, other = (
-        PersonWanted(Phone.parse(p.phone, f"participants.{i}.phone"), p.label, p.verification_token)
+        PersonWanted(
+            Phone.parse(p.phone, f"participants.{i}.phone"), p.label, p.verification_token, named(p.proxy_number)
+        )
         for i, p in enumerate(body.participants)
     )
     return SessionWanted(
@@ -118,9 +138,16 @@ async def _wanted(call: Call) -> SessionWanted:
         expires_at=body.expires_at,
         idle_timeout=body.idle_timeout,
         cool_down=body.cool_down,
+        expiring_notice=body.expiring_notice,
         geo_match=body.geo_match,
+        geo_fallback=body.geo_fallback,
+        greeting=body.greeting,
         metadata=body.metadata,
     )
+
+
+def named(proxy_number: str | None) -> str | None:
+    return as_stored(proxy_number) if proxy_number is not None else None
 
 
 async def _filter(call: Call) -> SessionFilter:
@@ -152,6 +179,7 @@ def session_json(view: SessionView) -> dict[str, Any]:
         "expires_at": written(s.expires_at),
         "idle_timeout": s.idle_timeout,
         "cool_down": s.cool_down,
+        "expiring_notice": s.expiring_notice,
         "last_message_at": written(s.last_message_at),
         "closed_at": written(s.closed_at),
         "close_reason": s.close_reason,

@@ -60,6 +60,7 @@ _C = DataClass
 _BOUND = "by their sessions: from opening to the end of the cool-down, and an hour for upkeep"
 _UNDATED = "all that are there: a row does not say since when"
 _HASHES = {_C.AUDIT_TREE: Told(Source.NOTHING, "not counted: hashes, heads and public keys, about nobody")}
+_BULK_CLOSE = {_C.BULK_CLOSE: Told(Source.NOTHING, "not counted: that sessions were to be closed, about nobody")}
 _OPERATION = {_C.OPERATION: Told(Source.NOTHING, "about nobody, and no account's")}
 
 
@@ -95,9 +96,12 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "audit_tree": _HASHES,
     "audit_tile": _HASHES,
     "audit_key": _HASHES,
+    "audit_witness": _HASHES,
     "audit_reader": {_C.CREDENTIALS: Told(Source.NOTHING, "not counted: when keys were used to read the log")},
     "console_link": {_C.CREDENTIALS: Told(Source.NOTHING, "not counted: each is for a key, and those are")},
     "audit_export": {_C.AUDIT_EXPORT: Told(Source.NOTHING, "not counted: when the log was exported, about nobody")},
+    "bulk_close": _BULK_CLOSE,
+    "bulk_close_part": _BULK_CLOSE,
     "sealing": _OPERATION,
     "hold": {_C.HOLD: Told(Source.HOLDS, "by when their session was opened")},
     "erasure": _by_own_time(_C.SESSION, Source.ERASURES, "when it was asked for"),
@@ -118,6 +122,7 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "account": _configured(_C.CONFIGURATION, "by when it was made"),
     "pool": _configured(_C.CONFIGURATION, "by when it was made"),
     "number": _configured(_C.CONFIGURATION, "by when it was rented"),
+    "template": {_C.CONFIGURATION: Told(Source.NOTHING, "not counted: the account's own words, about nobody")},
     "former_pool": _configured(_C.CONFIGURATION, _UNDATED),
     "former_number": _configured(_C.CONFIGURATION, _UNDATED),
     "number_state": {_C.CONFIGURATION: Told(Source.NUMBER_STATES, f"{_UNDATED}, only when it last changed")},

@@ -1,4 +1,5 @@
-"""What becomes of unsent texts when they must not leave any more: their session ends, or their recipient opts out."""
+"""What becomes of unsent texts when they must not leave any more: their session ends, or their recipient
+opts out or is replaced."""
 
 from __future__ import annotations
 
@@ -39,6 +40,15 @@ class Closing:
     in_flight: tuple[UUID, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """What becomes of texts for somebody who is not in the session any more. As in ``Closing``."""
+
+    stopped: tuple[Stopped, ...]
+    outbox_gone: tuple[UUID, ...]
+    in_flight: tuple[UUID, ...]
+
+
 def stopped(unsent: Sequence[Unsent], refusal: Reason) -> tuple[Stopped, ...]:
     """Refuse what is not under way. What may have left is parked or stays so: "refused" would say that it never arrived,
     and a late receipt may still tell."""
@@ -46,6 +56,15 @@ def stopped(unsent: Sequence[Unsent], refusal: Reason) -> tuple[Stopped, ...]:
     return tuple(
         Stopped(m.id, State.PARKED, Reason.AMBIGUOUS) if m.may_have_left else Stopped(m.id, State.REFUSED, refusal)
         for m in waiting
+    )
+
+
+def parting(unsent: Sequence[Unsent]) -> Parting:
+    """Decide about everything that has not ended for somebody who is replaced."""
+    return Parting(
+        stopped=stopped(unsent, Reason.PARTICIPANT_REPLACED),
+        outbox_gone=tuple(m.id for m in unsent if m.state is not State.SENDING),
+        in_flight=tuple(m.id for m in unsent if m.state is State.SENDING),
     )
 
 

@@ -42,7 +42,10 @@ class IdKind(StrEnum):
     POOL = "pool"
     REQUEST = "req"
     SESSION = "ses"
+    TEMPLATE = "tpl"
+    SUPPRESSION = "sup"
     VERIFICATION = "ver"
+    WITNESS = "wit"
 
 
 def make_id(bucket: int, at: datetime, entropy: bytes) -> UUID:

@@ -129,6 +129,13 @@ class GeoMatch(StrEnum):
     ANY = "any"
 
 
+class GeoFallback(StrEnum):
+    """What to do when no number is as near as was asked."""
+
+    STRICT = "strict"  #: give none
+    NEAREST = "nearest"  #: give the nearest of all: the area code's, the country's, its calling code's, any
+
+
 class HoldReason(StrEnum):
     """Why a session's record is kept beyond its period (GDPR article 18 and 17(3)). A word, because free text names people."""
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 
 import phonenumbers
-from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType, timezone
 
 from relay.core.errors import InvalidPhone
 
@@ -83,7 +84,7 @@ class Phone:
     @property
     def calling_code(self) -> str:
         """The country calling code without its plus, like ``1`` or ``46``."""
-        return _calling_code(self.e164)
+        return calling_code(self.e164)
 
     def __str__(self) -> str:
         return masked(self.e164)
@@ -122,6 +123,11 @@ def parse_number(text: str, country: str | None = None) -> NumberFacts:
     return NumberFacts(_e164(number), _country(number), _area_code(number), _kind(number))
 
 
+def as_stored(text: str) -> str:
+    """How a number of ours would be spelled in our tables, whether we have it or not."""
+    return text.translate(_SEPARATORS)
+
+
 def from_carrier(text: str) -> str | None:
     """The sender of an inbound SMS as E.164 with its plus, or None for short codes and alphanumeric senders.
 
@@ -133,11 +139,18 @@ def from_carrier(text: str) -> str | None:
     return text if text.startswith("+") else f"+{text}"
 
 
+def time_zones(e164: str) -> tuple[str, ...]:
+    """The time zones in which this phone may be, as IANA names: one of most geographic numbers, many of a mobile one in a wide
+    country, none where nothing is known."""
+    found = timezone.time_zones_for_number(phonenumbers.parse(e164))
+    return tuple(name for name in found if name != timezone.UNKNOWN_TIMEZONE)
+
+
 def masked(e164: str) -> str:
     """A form fit for people to look at, like ``+1******0177``: at least five national digits are always hidden."""
     if not _E164.fullmatch(e164):
         return "******"
-    code = _calling_code(e164)
+    code = calling_code(e164)
     national = e164[1 + len(code) :]
     tail = national[5:][-4:]
     return f"+{code}{'*' * (len(national) - len(tail))}{tail}"
@@ -181,7 +194,11 @@ def _area_code(number: PhoneNumber) -> str:
     return phonenumbers.national_significant_number(number)[:length]
 
 
-def _calling_code(e164: str) -> str:
-    """The calling code at the start; no code is the beginning of another, so the first that exists is the one."""
+@lru_cache(maxsize=65536)
+def calling_code(e164: str) -> str:
+    """The country calling code at the start, without the plus; empty for short codes and where there is none. No code is the
+    beginning of another, so the first that exists is the one."""
+    if not e164.startswith("+"):
+        return ""
     candidates = (e164[1:end] for end in (2, 3, 4))
     return next((code for code in candidates if int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), "")

@@ -1,5 +1,5 @@
-"""A backup that is restored knows phones of sessions that have ended since, and would go on with them. The journal beside the
-keyring knows better: nothing is served before the database has been brought up to it."""
+"""A backup that is restored knows phones of sessions that have ended since, and of people who were replaced, and would go on with
+them. The journal beside the keyring knows better: nothing is served before the database has been brought up to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uuid import UUID
 from relay.core.closing import closing
 from relay.core.errors import DatabaseIsOld
 from relay.core.ids import BUCKETS, bucket_of
-from relay.core.journal import Entry, Missed, missed
+from relay.core.journal import Entry, Missed, last_reason, missed
 from relay.core.keys import KeyName, Purpose
 from relay.core.model import CloseReason
 from relay.storage import journal, sealed, sessions
@@ -32,7 +32,8 @@ class Restoring:
     erase: Callable[[UUID, UUID], Awaitable[object]]
 
     async def write(self, bucket: int) -> int:
-        """Tell the journal which sessions of a bucket have ended; says how many. Killed half-way, it tells them twice."""
+        """Tell the journal which sessions of a bucket have ended or changed their people; says how many. Killed half-way, it
+        tells them twice."""
         entries = await self.database.run(lambda tx: journal.untold(tx, bucket, limit=_BATCH))
         if entries:
             end = await asyncio.to_thread(self.file.append, entries)
@@ -40,12 +41,13 @@ class Restoring:
         return len(entries)
 
     async def check(self) -> None:
-        """Raises DatabaseIsOld when sessions are open, or not erased, that have ended by what the journal tells."""
-        _, entries = await self._unknown()
+        """Raises DatabaseIsOld when sessions are open, or not erased, that have ended by what the journal tells, or whose people
+        are others by now."""
+        _, sessions_told = await self._unknown()
         behind = 0
-        for entry in entries:
-            owned = await self._look(entry)
-            behind += owned is not None and missed(entry, owned.known) is not None
+        for session_id, told in sessions_told.items():
+            owned = await self._look(session_id)
+            behind += owned is not None and missed(told, owned.known) is not None
         if behind:
             raise DatabaseIsOld(
                 f"this database has missed the end of {behind} session(s) that the journal {self.file.path} tells of: it was"
@@ -55,16 +57,16 @@ class Restoring:
     async def replay(self) -> Counter[Missed]:
         """End and erase again what the database has missed; says how much of each."""
         done: Counter[Missed] = Counter()
-        end, entries = await self._unknown()
-        for entry in entries:
-            owned = await self._look(entry)
-            action = missed(entry, owned.known) if owned else None
+        end, sessions_told = await self._unknown()
+        for session_id, told in sessions_told.items():
+            owned = await self._look(session_id)
+            action = missed(told, owned.known) if owned else None
             if owned is None or action is None:
                 continue
             if action is Missed.CLOSE:
-                await self.database.run(partial(_end, owned.account_id, entry.session_id, entry.reason))
+                await self.database.run(partial(_end, owned.account_id, session_id, last_reason(told)))
             else:
-                await self.erase(owned.account_id, entry.session_id)
+                await self.erase(owned.account_id, session_id)
             done[action] += 1
         if end is not None:
             journal_id, position = end.journal_id, end.position
@@ -84,17 +86,20 @@ class Restoring:
                     ended += len(found)
         return ended
 
-    async def _look(self, entry: Entry) -> journal.Owned | None:
-        return await self.database.run(partial(_state, entry.session_id), single=True)
+    async def _look(self, session_id: UUID) -> journal.Owned | None:
+        return await self.database.run(partial(_state, session_id), single=True)
 
-    async def _unknown(self) -> tuple[End | None, list[Entry]]:
-        """The journal's end, and what of it the database may have missed: nothing, nearly always."""
+    async def _unknown(self) -> tuple[End | None, dict[UUID, list[Entry]]]:
+        """The journal's end, and what of it the database may have missed, by session: nothing, nearly always."""
         end = await asyncio.to_thread(self.file.end)
         if end is None:
-            return None, []
+            return None, {}
         journal_id = end.journal_id
         position = await self.database.run(lambda tx: journal.position(tx, journal_id), single=True)
-        return end, await asyncio.to_thread(self.file.after, position) if position < end.position else []
+        found: dict[UUID, list[Entry]] = {}
+        for entry in await asyncio.to_thread(self.file.after, position) if position < end.position else []:
+            found.setdefault(entry.session_id, []).append(entry)
+        return end, found
 
 
 async def _state(session_id: UUID, tx: Transaction) -> journal.Owned | None:

@@ -17,6 +17,8 @@ from uuid import UUID
 
 from relay.core.model import OnAmbiguous
 from relay.core.phone import NumberKind
+from relay.core.quiet_hours import QuietHours
+from relay.core.rules import Rule, by_word
 from relay.storage import queries
 from relay.storage.database import Database, Row, Transaction
 
@@ -40,6 +42,8 @@ class Account:
     default_expires_in: int
     default_idle_timeout: int | None
     default_cool_down: int
+    default_expiring_notice: int
+    quiet_hours: QuietHours
     created_at: datetime
 
 
@@ -66,6 +70,7 @@ class Pool:
     ready: bool
     created_at: datetime
     require_verified: bool = False
+    rules: Mapping[str, Rule] = field(default_factory=dict)  #: by the word as texts are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +212,14 @@ def account_from(row: Row) -> Account:
     values = dict(row)
     values["on_ambiguous"] = OnAmbiguous(values["on_ambiguous"])
     values["allowed_countries"] = tuple(values["allowed_countries"])
+    values["quiet_hours"] = QuietHours(values.pop("quiet_from"), values.pop("quiet_to"))
     return Account(**values)
 
 
 def _pool(row: Row) -> Pool:
     values = dict(row)
-    return Pool(ready=values.pop("status") == "ready", **values)
+    rules = by_word([Rule(**rule) for rule in values.pop("rules")])
+    return Pool(ready=values.pop("status") == "ready", rules=rules, **values)
 
 
 def _number(row: Row) -> Number:

@@ -16,14 +16,21 @@ _SQL = queries.load("journal")
 
 
 async def untold(tx: Transaction, bucket: int, *, limit: int) -> list[Entry]:
-    """Sessions that have ended since the journal was last told."""
-    rows = await tx.fetch(_SQL["untold"], bucket, limit)
-    return [Entry(row["id"], CloseReason(row["close_reason"]), row["closed_at"]) for row in rows]
+    """Sessions that have ended, or changed their people, since the journal was last told."""
+    rows = await tx.fetch(_SQL["untold"], bucket, tx.now, limit)
+    return [
+        Entry(row["id"], _reason(row["close_reason"]), row["at"], row["seating"], row["people_since"]) for row in rows
+    ]
+
+
+def _reason(word: str | None) -> CloseReason | None:
+    return CloseReason(word) if word else None
 
 
 async def told(tx: Transaction, bucket: int, entries: Sequence[Entry], journal_id: UUID, position: int) -> None:
     """The journal has been told of these, and ends at this position."""
-    await tx.execute(_SQL["told"], bucket, [e.session_id for e in entries], [e.reason for e in entries])
+    columns = [e.session_id for e in entries], [e.reason for e in entries], [e.seating for e in entries]
+    await tx.execute(_SQL["told"], bucket, *columns)
     await advance(tx, journal_id, position)
 
 
@@ -49,4 +56,4 @@ async def state(tx: Transaction, session_id: UUID) -> Owned | None:
     row = await tx.fetchrow(_SQL["state"], bucket_of(session_id), session_id)
     if row is None:
         return None
-    return Owned(row["account_id"], Known(CloseReason(row["close_reason"]) if row["close_reason"] else None))
+    return Owned(row["account_id"], Known(_reason(row["close_reason"]), row["seating"]))

@@ -11,7 +11,7 @@ import asyncpg
 from relay.core.assignment import PoolNumber
 from relay.core.errors import Conflict
 from relay.core.model import NumberState
-from relay.core.phone import NumberFacts
+from relay.core.phone import NumberFacts, calling_code
 from relay.storage import queries
 from relay.storage.configuration import Number
 from relay.storage.database import Transaction
@@ -86,7 +86,10 @@ async def states(tx: Transaction, bucket: int) -> dict[UUID, NumberState]:
 async def choosable(tx: Transaction, bucket: int, rented: Sequence[Number]) -> list[PoolNumber]:
     """A pool's numbers as they can be chosen from now."""
     known = await states(tx, bucket)
-    return [PoolNumber(n.id, n.country, n.area_code, known.get(n.id, NumberState.DRAINING)) for n in rented]
+    return [
+        PoolNumber(n.id, n.country, n.area_code, known.get(n.id, NumberState.DRAINING), calling_code(n.e164))
+        for n in rented
+    ]
 
 
 async def lock_states(tx: Transaction, bucket: int, number_ids: Sequence[UUID]) -> dict[UUID, NumberState]:

@@ -220,9 +220,12 @@ async def asked(tx: Transaction, found: Unresolved, next_look: datetime) -> None
 
 
 async def its_session_is_open(tx: Transaction, message_id: UUID) -> bool:
-    """Lock the message's session for share. A text without a session counts as one whose session is closed."""
+    """Lock the message's session for share: is it open, with the recipient still in it? A text without a session counts as one
+    whose session is closed."""
     status = await tx.fetchval(_SQL["lock_for_parking"], bucket_of(message_id), message_id)
-    return bool(status == "open")
+    if status != "open":
+        return False
+    return bool(await tx.fetchval(_SQL["its_recipient"], bucket_of(message_id), message_id) == "live")
 
 
 async def park_ambiguous(

@@ -22,6 +22,7 @@ from relay.core.journal import Entry
 from relay.core.model import CloseReason
 
 _FORMAT = 1
+_OPEN = "open"  # in place of a reason to close: a session that goes on after all
 _TAIL = 4096  # bytes: longer than a line
 
 
@@ -122,10 +123,23 @@ def _entries(file: BinaryIO) -> Iterator[tuple[int, Entry]]:
             told = json.loads(line)
             yield (
                 told["n"],
-                Entry(UUID(told["session"]), CloseReason(told["reason"]), datetime.fromisoformat(told["at"])),
+                Entry(
+                    UUID(told["session"]),
+                    None if told["reason"] == _OPEN else CloseReason(told["reason"]),
+                    datetime.fromisoformat(told["at"]),
+                    told.get("seating", 0),
+                    told.get("people_since", 0),
+                ),
             )
 
 
 def _line(number: int, entry: Entry) -> bytes:
-    told = {"n": number, "session": str(entry.session_id), "reason": str(entry.reason), "at": entry.at.isoformat()}
+    told = {
+        "n": number,
+        "session": str(entry.session_id),
+        "reason": str(entry.reason or _OPEN),
+        "at": entry.at.isoformat(),
+        "seating": entry.seating,
+        "people_since": entry.people_since,
+    }
     return json.dumps(told).encode() + b"\n"

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from relay.core.delivery import AmbiguityTimes
 from relay.core.errors import KeyringRefused
+from relay.core.loops import LegLimits
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
@@ -23,7 +24,10 @@ from relay.services.audit_exports import AuditExports
 from relay.services.audit_log import AuditLog
 from relay.services.audit_page import AuditPage
 from relay.services.audit_reading import AuditReading
+from relay.services.audit_witnesses import AuditWitnesses
+from relay.services.bulk_close import BulkClose
 from relay.services.connections import Connections
+from relay.services.coverage import Coverage
 from relay.services.depths import Depths
 from relay.services.erasure import Erasure
 from relay.services.expiry import Expiry
@@ -39,9 +43,13 @@ from relay.services.redaction import AT_ONCE, Redaction
 from relay.services.restoring import Restoring
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
+from relay.services.rules import KeywordRules
+from relay.services.scheduling import Scheduling
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
+from relay.services.suppressions import Suppressions
+from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
 from relay.settings import Settings
@@ -86,6 +94,7 @@ class Relay:
     optouts: OptOuts
     receipts: Receipts
     redaction: Redaction
+    scheduling: Scheduling
     sending: Sending
     ambiguity: Ambiguity
     erasure: Erasure
@@ -102,9 +111,19 @@ class Relay:
         return Holds(self.database)
 
     @property
+    def suppressions(self) -> Suppressions:
+        """The lists of those whom accounts must not text."""
+        return Suppressions(self.database, self.vault, self.optouts.spread)
+
+    @property
     def audit_reading(self) -> AuditReading:
         """The audit log as auditors read it."""
         return AuditReading(self.database)
+
+    @property
+    def audit_witnesses(self) -> AuditWitnesses:
+        """Who watches the audit log."""
+        return AuditWitnesses(self.database)
 
     @property
     def audit_page(self) -> AuditPage:
@@ -115,6 +134,21 @@ class Relay:
     def audit_exports(self) -> AuditExports:
         """The audit log as it is exported."""
         return AuditExports(self.database)
+
+    @property
+    def coverage(self) -> Coverage:
+        """Whether every change of state has its entry in the audit log."""
+        return Coverage(self.database, self.configuration)
+
+    @property
+    def bulk_close(self) -> BulkClose:
+        """Many sessions closed at once."""
+        return BulkClose(self.database, self.configuration)
+
+    @property
+    def templates(self) -> Templates:
+        """Texts with variables, kept by their accounts."""
+        return Templates(self.database)
 
     @property
     def public_url(self) -> str:
@@ -159,6 +193,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
 
     copies = _carrier_copies(settings, vault, adapters)
     optouts = OptOuts(db, config, vault, adapters, queued, copies)
+    rules = KeywordRules(db, config, vault, queued, copies)
     audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
     erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
@@ -177,14 +212,15 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         keys=Keys(db, config),
         numbers=Numbers(db, config),
         pools=Pools(db, config),
-        sessions=Sessions(db, config, vault),
+        sessions=Sessions(db, config, vault, queued),
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
-        inbound=Inbound(db, config, vault, optouts.take, queued, copies),
+        inbound=Inbound(db, config, vault, optouts.take, queued, copies, rules.take, _leg_limits(settings)),
         optouts=optouts,
-        receipts=Receipts(db, copies),
+        receipts=Receipts(db, copies, optouts.spread),
         redaction=Redaction(db, config, vault, adapters, transport, base_urls),
+        scheduling=Scheduling(db, vault, queued),
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread, copies),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls, copies),
         erasure=erasure,
@@ -195,6 +231,10 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         restoring=_restoring(settings, db, config, erasure),
         wakeup=wakeup,
     )
+
+
+def _leg_limits(settings: Settings) -> LegLimits:
+    return LegLimits(settings.leg_rate, settings.leg_repeats)
 
 
 def _carrier_copies(settings: Settings, vault: Vault, adapters: Mapping[str, Adapter]) -> CarrierCopies:

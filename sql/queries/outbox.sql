@@ -27,13 +27,14 @@ select n.at as next_due, w.rows as queued, w.numbers, d.message_id, d.number_id,
 -- name: door
 -- $1 bucket $2 now $3 lease epoch | $4 message ids $5 attempt ids $6 event ids (used when it may not leave).
 -- The one way out: locks everything that could forbid the send and commits the attempt. What is forbidden now, but may have
--- left earlier, is parked: "refused" would say that it never arrived
+-- left earlier, is parked: "refused" would say that it never arrived. What has a place in a leg is part of a conversation: it may
+-- leave while that is open, to who is still in it
 with lease_held as materialized (
     select epoch from lease
      where bucket = $1::smallint and name = 'send' and epoch = $3::bigint and until > $2::timestamptz for share
 ), o as materialized (
-    select message_id, account_id, session_id, to_participant, party_index, kind, number_id, segments, sealed_phone,
-           sealed_text, transit_id, deadline_at
+    select message_id, account_id, session_id, to_participant, leg_no, party_index, kind, number_id, segments,
+           sealed_phone, sealed_text, transit_id, deadline_at
       from outbox
      where bucket = $1::smallint and message_id = any ($4::uuid[]) and exists (select 1 from lease_held)
 ), s as materialized (
@@ -56,9 +57,9 @@ with lease_held as materialized (
      order by id for no key update
 ), verdict as materialized (
     select o.message_id,
-           case when o.kind in ('relay', 'platform') and s.status is distinct from 'open' then 'session_closed'
-                when o.kind in ('relay', 'platform') and s.expires_at <= $2::timestamptz then 'session_expired'
-                when o.kind in ('relay', 'platform') and pa.status is distinct from 'live' then 'participant_replaced'
+           case when o.leg_no is not null and s.status is distinct from 'open' then 'session_closed'
+                when o.leg_no is not null and s.expires_at <= $2::timestamptz then 'session_expired'
+                when o.leg_no is not null and pa.status is distinct from 'live' then 'participant_replaced'
                 when o.kind <> 'stop_reply' and pe.opted_out is distinct from false then 'opted_out'
                 when o.deadline_at <= $2::timestamptz then 'deadline' end as reason
       from m_locked l
@@ -149,9 +150,12 @@ with w as materialized (
      where outbox.bucket = $1::smallint and outbox.message_id = v.message_id and v.state in ('accepted', 'refused', 'parked')
 ), again as (
     update outbox set phase = case when v.unresolved then 'unresolved' else 'queued' end,
-                      due_at = case when v.unresolved or exists (select 1 from session s
-                                       where s.bucket = $1::smallint and s.id = outbox.session_id and s.status = 'open')
-                                         or outbox.session_id is null
+                      due_at = case when v.unresolved or outbox.leg_no is null
+                                         or exists (select 1 from session s
+                                                      join participant p on p.bucket = $1::smallint
+                                                       and p.id = outbox.to_participant and p.status = 'live'
+                                                     where s.bucket = $1::smallint and s.id = outbox.session_id
+                                                       and s.status = 'open')
                                     then coalesce(v.due_at, $2::timestamptz) else $2::timestamptz end,
                       asked = 0
       from v
@@ -300,6 +304,12 @@ select s.status from session s
  where s.bucket = $1::smallint
    and s.id = (select o.session_id from outbox o where o.bucket = $1::smallint and o.message_id = $2::uuid)
    for share;
+
+-- name: its_recipient
+-- $1 bucket $2 message id. Are they still in the session? In its own statement, after the session was locked
+select p.status from participant p
+ where p.bucket = $1::smallint
+   and p.id = (select o.to_participant from outbox o where o.bucket = $1::smallint and o.message_id = $2::uuid);
 
 -- name: park
 -- $1 bucket $2 now $3 message id $4 attempt id $5 event id $6 deadline $7 keep the sealed text. Given up: it may have been

@@ -155,7 +155,7 @@ class Town:
 
 
 def _has(endpoint: Endpoint, path: str) -> bool:
-    pattern = endpoint.path.replace("{id}", "[^/]+").replace("{path:path}", ".+")
+    pattern = endpoint.path.replace("{id}", "[^/]+").replace("{pid}", "[^/]+").replace("{path:path}", ".+")
     return re.fullmatch(pattern, path) is not None
 
 

@@ -121,6 +121,7 @@ async def _use_everything(town: Town, folder: Path, live: EmbeddedServer) -> tup
         features.prove,
         features.receipts_with_words,
         features.end_some,
+        features.change_people,
         features.make_mistakes,
         features.administer,
         features.change_and_try,

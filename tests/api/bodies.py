@@ -36,7 +36,10 @@ WHOLE: dict[str, dict[str, Any]] = {
         expires_in=3600,
         idle_timeout=600,
         cool_down=7200,
+        expiring_notice=300,
         geo_match="any",
+        geo_fallback="nearest",
+        greeting=True,
         metadata={"order": "991"},
     ),
     "/v1/account": {
@@ -49,7 +52,26 @@ WHOLE: dict[str, dict[str, Any]] = {
         "default_expires_in": 3600,
         "default_idle_timeout": 600,
         "default_cool_down": 7200,
+        "default_expiring_notice": 300,
+        "quiet_hours": {"from": "22:00", "to": "07:00"},
     },
     "/v1/verifications": {"phone": ALICE, "purpose": "session", "pool": "default"},
+    "/v1/sessions/bulk-close": {
+        "filter": {
+            "pool": "default",
+            "unique_name_prefix": "trip-",
+            "created_before": "2026-11-20T12:00:00Z",
+            "idle_since": "2026-11-20T12:00:00Z",
+        },
+        "dry_run": False,
+    },
+    "/v1/templates": {"name": "near", "text": "{driver} is near", "language": "en"},
+    "/v1/sessions/{id}/messages": {
+        "text": "It is near",
+        "template": "late",
+        "variables": {"driver": "Ada"},
+        "send_at": "2026-11-21T12:00:00Z",
+        "quiet_hours": "respect",
+    },
     "/v1/numbers": {"number": "+12025550109", "country": "US", "pool": "default", "rate": 1.5, "reserved": True},
 }

@@ -11,16 +11,19 @@ from dataclasses import dataclass
 
 from relay.core.ids import IdKind, bucket_of, parse
 from relay.core.model import Scope
+from relay.core.notes import parse_note
 from tests.api.rig import ALICE, BOB, CAROL, DAVE, EVE, Api, opening
+from tests.evidence.logs import witness_named
 from tests.services.carrier import lost_answer
 from tests.services.rig import CREDENTIALS
 
+FRANK = "+12025550151"
 World = Mapping[str, str]  #: what there is in an account: its name in a path or body -> public id
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One call. ``{id}`` in the path is the id of the world's ``thing``."""
+    """One call. ``{id}`` in the path is the id of the world's ``thing``, ``{pid}`` that of somebody in it."""
 
     method: str
     path: str
@@ -35,7 +38,8 @@ class Row:
         return f"{self.method} {self.path}"
 
     def at(self, world: World) -> str:
-        path = self.path.replace("{id}", world[self.thing]) if self.thing else self.path
+        path = self.path.replace("{pid}", world["other participant"])
+        path = path.replace("{id}", world[self.thing]) if self.thing else path
         return path.replace("{path}", self.tail) + (f"?{self.asked}={world[self.asked]}" if self.asked else "")
 
     def said(self, world: World) -> dict[str, object] | None:
@@ -48,6 +52,10 @@ def _nothing(_: World) -> dict[str, object]:
 
 def _text(world: World) -> dict[str, object]:
     return {"to": world["participant"], "text": "Your driver is here."}
+
+
+def _again(one: str, other: str) -> dict[str, object]:
+    return {"participants": [{"phone": one}, {"phone": other}]}
 
 
 def _connection(_: World) -> dict[str, object]:
@@ -68,15 +76,24 @@ _S, _N, _A, _P, _L = Scope.SESSIONS, Scope.NUMBERS, Scope.ADMIN, Scope.PRIVACY, 
 CONTRACT: tuple[Row, ...] = (
     Row("POST", "/v1/sessions", _S, body=lambda _: opening(ALICE, CAROL)),
     Row("POST", "/v1/sessions/dry-run", _S, body=lambda _: opening(BOB, CAROL)),
+    Row("POST", "/v1/sessions/bulk-close", _S, body=lambda _: {"filter": {"unique_name_prefix": "trip-"}}),
+    Row("GET", "/v1/sessions/bulk-close/{id}", _S, "bulk close"),
     Row("GET", "/v1/sessions", _S),
     Row("GET", "/v1/sessions/{id}", _S, "session"),
     Row("PATCH", "/v1/sessions/{id}", _S, "session", lambda _: {"metadata": {"order": "991"}}),
     Row("POST", "/v1/sessions/{id}/messages", _S, "session", _text),
     Row("GET", "/v1/sessions/{id}/messages", _S, "session"),
+    Row("POST", "/v1/templates", _S, body=lambda _: {"name": "near", "text": "{driver} is near"}),
+    Row("GET", "/v1/templates", _S),
+    Row("GET", "/v1/templates/{id}", _S, "template"),
+    Row("PATCH", "/v1/templates/{id}", _S, "template", lambda _: {"text": "{driver} waits"}),
+    Row("DELETE", "/v1/templates/{id}", _S, "template"),
     Row("GET", "/v1/messages/{id}", _S, "parked"),
     Row("POST", "/v1/messages/{id}/retry", _S, "parked", _nothing),
     Row("POST", "/v1/messages/{id}/discard", _S, "also parked", _nothing),
+    Row("POST", "/v1/sessions/{id}/participants/{pid}/replace", _S, "session", lambda _: {"phone": FRANK}),
     Row("POST", "/v1/sessions/{id}/close", _S, "session", _nothing),
+    Row("POST", "/v1/sessions/{id}/reopen", _S, "session", lambda _: _again(ALICE, FRANK)),
     Row("POST", "/v1/verifications", _S, body=lambda _: {"phone": BOB, "purpose": "session"}),
     Row("POST", "/v1/verifications/{id}/check", _S, "verification", lambda _: {"code": "000000"}),
     Row("GET", "/v1/account", _A),
@@ -103,6 +120,11 @@ CONTRACT: tuple[Row, ...] = (
     Row("GET", "/v1/privacy/retention", _P, also=(Scope.AUDIT,)),
     Row("GET", "/v1/privacy/processing-record", _P),
     Row("GET", "/v1/privacy/affected", _P),
+    Row("GET", "/v1/suppressions", _P),
+    Row("POST", "/v1/suppressions", _P, body=lambda _: {"phone": "+12025550144", "reason": "complaint"}),
+    Row("POST", "/v1/suppressions/lift", _P, body=lambda _: {"phone": "+12025550144"}),
+    Row("POST", "/v1/suppressions/import", _P, body=lambda _: {"phones": ["+12025550145"], "reason": "earlier_system"}),
+    Row("POST", "/v1/suppressions/check", _P, body=lambda _: {"phones": ["+12025550145"]}),
     Row("GET", "/v1/audit/checkpoint", _L),
     Row("GET", "/v1/audit/tile/{path}", _L, tail="entries/000.p/1"),
     Row("GET", "/v1/audit/proof", _L, asked="entry"),
@@ -110,6 +132,10 @@ CONTRACT: tuple[Row, ...] = (
     Row("GET", "/v1/audit/keys", _L),
     Row("POST", "/v1/audit/exports", _L, body=lambda _: {"since": "2026-01-01T00:00:00Z"}),
     Row("GET", "/v1/audit/exports/{id}", _L, "audit export"),
+    Row("POST", "/v1/audit/witnesses", _A, body=lambda _: {"key": witness_named("second.example").public.written()}),
+    Row("GET", "/v1/audit/witnesses", _A, also=(Scope.AUDIT,)),
+    Row("POST", "/v1/audit/cosignatures", _L, body=lambda world: {"checkpoint": world["cosigned head"]}),
+    Row("DELETE", "/v1/audit/witnesses/{id}", _A, "witness"),
 )
 
 #: The kind of id that each thing has.
@@ -124,7 +150,10 @@ KINDS = {
     "empty pool": IdKind.POOL,
     "verification": IdKind.VERIFICATION,
     "request": IdKind.REQUEST,
+    "template": IdKind.TEMPLATE,
+    "bulk close": IdKind.REQUEST,
     "audit export": IdKind.REQUEST,
+    "witness": IdKind.WITNESS,
 }
 
 
@@ -139,14 +168,22 @@ async def furnished(api: Api) -> World:
     )
     await api.rig.relay.audit_log.seal(api.rig.account.bucket)
     entries = (await api.ask("GET", "/v1/audit/entries?limit=1")).json()["data"]
+    head = parse_note((await api.ask("GET", "/v1/audit/checkpoint")).text)
+    watching = witness_named("first.example")
+    witness = await api.made("/v1/audit/witnesses", {"key": watching.public.written()})
     spare = {"number": "+12025550108", "connection": api.connection, "reserved": True}
     return {
         "session": session["id"],
         "entry": entries[0]["id"],
         "audit export": (await api.made("/v1/audit/exports", {}))["id"],
+        "witness": witness["id"],
+        "cosigned head": watching.under(head, at=1).written(),
         "held session": held["id"],
         "request": request["id"],
+        "template": (await api.made("/v1/templates", {"name": "late", "text": "{driver} is late"}))["id"],
         "participant": session["participants"][0]["id"],
+        "other participant": session["participants"][1]["id"],
+        "bulk close": (await api.made("/v1/sessions/bulk-close", {"filter": {"unique_name_prefix": "trip-"}}))["id"],
         "parked": parked[0],
         "also parked": parked[1],
         "connection": api.connection,

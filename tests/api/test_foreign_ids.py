@@ -15,7 +15,7 @@ import pytest
 from relay.core import ids
 from relay.core.ids import IdKind
 from tests.api.answers import told
-from tests.api.contract import CONTRACT, KINDS, Row, World, furnished
+from tests.api.contract import CONTRACT, FRANK, KINDS, Row, World, furnished
 from tests.api.rig import ALICE, Api, opening
 
 WITH_ID = [row for row in CONTRACT if row.thing]
@@ -37,8 +37,8 @@ def misspelt(kind: IdKind, real: str) -> Iterator[str]:
     yield from (real.replace("a", "1"), f"{kind}_" + "é" * 26, f"{kind}_" + "a" * 2000, "*", "%", "null", ".well-known")
 
 
-def at(row: Row, written: str) -> str:
-    return row.path.replace("{id}", quote(written, safe=""))
+def at(row: Row, written: str, own: World) -> str:
+    return row.at({**own, row.thing: quote(written, safe="")})
 
 
 @pytest.mark.parametrize("row", WITH_ID, ids=str)
@@ -49,11 +49,11 @@ async def test_every_id_is_answered_like_an_unknown_one_when_it_is_not_the_calle
     real = ids.parse(kind, foreign[row.thing])
     unknown = ids.public(kind, UUID(int=real.int ^ 1 << 30))
     body = row.said(own)
-    expected = told(await api.ask(row.method, at(row, unknown), body))
+    expected = told(await api.ask(row.method, at(row, unknown, own), body))
 
     assert expected[0] == 404
     for written in (foreign[row.thing], *misspelt(kind, own[row.thing])):
-        assert told(await api.ask(row.method, at(row, written), body)) == expected, repr(written)
+        assert told(await api.ask(row.method, at(row, written, own), body)) == expected, repr(written)
 
 
 async def furnished_elsewhere(other: Api) -> World:
@@ -102,6 +102,24 @@ async def test_foreign_participants_are_unknown_when_a_text_is_for_them(api: Api
 
     assert [told(answer) for answer in answers] == [told(answers[0])] * 3
     assert answers[0].status_code == 422
+
+
+async def test_nobody_is_found_when_a_participant_is_of_another_session(api: Api) -> None:
+    """Of another account's, of another of one's own, of none."""
+    other = await api.other_account()
+    own, foreign = await furnished(api), await furnished_elsewhere(other)
+    real = ids.parse(IdKind.PARTICIPANT, own["participant"])
+    others = [
+        ids.public(IdKind.PARTICIPANT, UUID(int=real.int ^ 1 << 30)),
+        foreign["participant"],
+        (await api.session(ALICE, FRANK))["participants"][1]["id"],
+        *misspelt(IdKind.PARTICIPANT, own["participant"]),
+    ]
+    path = f"/v1/sessions/{own['session']}/participants/{{}}/replace"
+    answers = [await api.ask("POST", path.format(quote(pid, safe="")), {"phone": FRANK}) for pid in others]
+
+    assert [told(answer) for answer in answers] == [told(answers[0])] * len(others)
+    assert answers[0].status_code == 404
 
 
 def probes(kind: IdKind, real: UUID, count: int, *, chance: random.Random) -> Iterator[str]:

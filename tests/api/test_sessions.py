@@ -31,7 +31,7 @@ async def test_a_session_is_answered_whole_when_two_people_are_given(api: Api) -
     assert answer.status_code == 201
     assert set(session) == {
         *("id", "status", "unique_name", "pool", "metadata", "created_at", "expires_at", "idle_timeout", "cool_down"),
-        *("last_message_at", "closed_at", "close_reason", "participants"),
+        *("expiring_notice", "last_message_at", "closed_at", "close_reason", "participants"),
     }
     assert (session["status"], session["pool"], session["metadata"]) == ("open", "default", {})
     assert (session["closed_at"], session["close_reason"], session["last_message_at"]) == (None, None, None)
@@ -82,6 +82,8 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
     ({"cool_down": 3599}, "invalid"),
     ({"cool_down": 90 * DAY + 1}, "invalid"),
     ({"geo_match": "planet"}, "invalid"),
+    ({"geo_fallback": "guess"}, "invalid"),
+    ({"greeting": "yes"}, "invalid"),
     ({"unique_name": ""}, "invalid"),
     ({"unique_name": "x" * 65}, "invalid"),
     ({"metadata": {f"k{i}": "v" for i in range(11)}}, "invalid"),
@@ -164,6 +166,16 @@ async def test_the_reason_is_told_when_no_number_can_be_given(api: Api) -> None:
     assert document["code"] == "no_number_available"
     assert document["reason"]
     assert "retry-after" not in answer.headers
+
+
+async def test_a_number_is_given_by_name_when_it_is_spelled_as_people_do(api: Api) -> None:
+    body = opening(greeting=True, geo_fallback="nearest")
+    people = [{**person, "proxy_number": "+1 (202) 555-0101"} for person in body["participants"]]  # type: ignore[attr-defined]  # a list
+    session = await api.made("/v1/sessions", {**body, "participants": people})
+    again = problem(await api.ask("POST", "/v1/sessions", {"participants": people}), 409)
+
+    assert [p["proxy_number"] for p in session["participants"]] == ["+12025550101"] * 2
+    assert (again["code"], again["reason"]) == ("no_number_available", "all_held_by_this_person")
 
 
 async def test_the_wait_is_told_when_a_cool_down_will_free_a_number(api: Api) -> None:
@@ -261,3 +273,71 @@ async def test_a_dry_run_tells_why_not_when_nothing_can_be_assigned(api: Api) ->
 
     assert (dry.status_code, dry.json()["code"]) == (wet.status_code, wet.json()["code"])
     assert dry.json()["reason"] == wet.json()["reason"]
+
+
+def again(one: str, other: str, **more: object) -> dict[str, object]:
+    return {"participants": [{"phone": one}, {"phone": other}], **more}
+
+
+async def test_a_person_is_replaced_when_another_takes_their_place(api: Api) -> None:
+    session = await api.session()
+    path = f"/v1/sessions/{session['id']}/participants/{session['participants'][1]['id']}/replace"
+    first = await api.ask("POST", path, {"phone": CAROL}, idempotency_key="replace")
+    repeated = await api.ask("POST", path, {"phone": CAROL}, idempotency_key="replace")
+    rider, driver = first.json()["session"]["participants"]
+    refused = problem(await api.ask("POST", path, {"phone": BOB}), 409)
+
+    assert first.status_code == 200
+    assert set(first.json()) == {"session", "participant", "in_flight"}
+    assert first.json()["in_flight"] == []
+    assert rider == session["participants"][0]
+    assert (driver["id"], driver["label"]) == (first.json()["participant"], "driver")
+    assert driver["id"] != session["participants"][1]["id"]
+    assert driver["proxy_number"] in NUMBERS
+    assert (repeated.text, repeated.headers["idempotent-replayed"]) == (first.text, "true")
+    assert refused["code"] == "participant_replaced"
+    assert (await api.ask("GET", f"/v1/sessions/{session['id']}")).json() == first.json()["session"]
+
+
+async def test_the_field_is_named_when_a_replacement_is_not_right(api: Api) -> None:
+    session = await api.session()
+    path = f"/v1/sessions/{session['id']}/participants/{session['participants'][1]['id']}/replace"
+    wrong: tuple[tuple[dict[str, object], str, str], ...] = (
+        ({}, "phone", "missing"),
+        ({"phone": "12025550177"}, "phone", "phone_invalid"),
+        ({"phone": ALICE}, "phone", "same_person"),
+        ({"phone": NUMBERS[0]}, "phone", "own_number"),
+        ({"phone": CAROL, "label": "x" * 33}, "label", "invalid"),
+        ({"phone": CAROL, "verification_token": "made up"}, "verification_token", "verification_token_invalid"),
+        ({"phone": CAROL, "slot": 2}, "slot", "unknown_field"),
+    )
+    for body, field, code in wrong:
+        document = problem(await api.ask("POST", path, body), 422)
+        assert [(p["field"], p["code"]) for p in document["errors"]] == [(field, code)], body
+    assert (await api.ask("GET", f"/v1/sessions/{session['id']}")).json() == session
+
+
+async def test_a_session_is_answered_as_it_was_when_it_is_reopened(api: Api) -> None:
+    session = await api.session(unique_name="trip-991")
+    path = f"/v1/sessions/{session['id']}/reopen"
+    early = problem(await api.ask("POST", path, again(ALICE, BOB)), 409)
+    await api.made(f"/v1/sessions/{session['id']}/close", {})
+    strangers = [problem(await api.ask("POST", path, again(*two)), 422) for two in ((ALICE, CAROL), (CAROL, BOB))]
+    api.rig.later(hours=2)
+    reopened = await api.made(path, again(BOB, ALICE, expires_in=7200))
+
+    assert early["code"] == "session_open"
+    assert [one | {"request_id": ""} for one in strangers] == [strangers[0] | {"request_id": ""}] * 2
+    assert strangers[0]["code"] == "not_the_same_people"
+    assert reopened == session | {"expires_at": reopened["expires_at"]}
+    assert time_of(reopened["expires_at"]) - time_of(session["created_at"]) >= timedelta(hours=4)
+
+
+async def test_the_reason_is_told_when_a_session_cannot_be_reopened(api: Api) -> None:
+    session = await api.session(cool_down=3600)
+    await api.made(f"/v1/sessions/{session['id']}/close", {})
+    api.rig.later(hours=1)
+    answer = await api.ask("POST", f"/v1/sessions/{session['id']}/reopen", again(ALICE, BOB))
+
+    document = problem(answer, 409)
+    assert (document["code"], document["reason"]) == ("session_not_reopenable", "cool_down_over")

@@ -44,8 +44,11 @@ _HALF_DONE = {
     " where m.state is distinct from o.phase",
     "waiting messages without their text": "select count(*) from message m left join outbox o on o.message_id = m.id"
     " where m.state in ('queued', 'sending') and o.message_id is null",
-    "bindings of nobody": "select count(*) from binding b left join session s on s.id = b.session_id"
-    " where (b.held_until = 'infinity') is distinct from (s.status = 'open')",
+    "bindings of nobody": "select count(*) from binding b left join participant p on p.id = b.participant_id"
+    " where (b.held_until = 'infinity') is distinct from (p.status = 'live')",
+    "live people of no open session": "select count(*) from session s left join participant p"
+    " on p.session_id = s.id and p.status = 'live' group by s.id, s.status"
+    " having count(p.id) <> case s.status when 'open' then 2 else 0 end",
     "live people without their binding": "select count(*) from participant p left join binding b"
     " on b.participant_id = p.id and b.held_until = 'infinity' where p.status = 'live' and b.session_id is null",
 }

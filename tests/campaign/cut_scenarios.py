@@ -14,12 +14,14 @@ from datetime import timedelta
 
 import httpx
 
+from relay.core.errors import EvidenceRefused
 from relay.storage.configuration import Pool
 from relay.worker.departures import Departures
 from tests.api.rig import PUBLIC_URL, Webhook, inbound, opening
 from tests.api.test_receipts import receipt
 from tests.campaign.cut_place import LEASE, Place
 from tests.services.carrier import SentText
+from tests.services.logs import check_growth, the_log
 from tests.services.people import ALICE, BOB
 from tests.services.rig import Talk, start_talk
 from tests.services.sockets import Sockets
@@ -302,6 +304,44 @@ class Stop(Case):
         )
 
 
+class Seal(Case):
+    """An event is sealed into a log that has entries already, and marked."""
+
+    async def prepare(self) -> None:
+        self.talk = await self.open_talk(self.place.pools[0])
+        await self._seal()
+        self.before = await the_log(self.place.rig)
+        await self.talk.say("What happened is told later.")
+
+    async def act(self) -> None:
+        await self._seal()
+
+    async def _seal(self) -> None:
+        """What upkeep does in its turn."""
+        rig = self.place.rig
+        await rig.relay.audit_log.seal(rig.account.bucket)
+
+    async def afterwards(self, *, gone: bool) -> None:
+        """The next turn, of whoever is there then; and one step of the sweep."""
+        await self._seal()
+        await self.place.rig.relay.audit_log.sweep(self.place.rig.account.bucket)
+
+    async def wrong(self) -> list[str]:
+        await self.place.start(self.place.looking)
+        try:
+            log = await the_log(self.place.rig)
+            check_growth(self.before, log)
+        except (AssertionError, EvidenceRefused) as error:
+            return [f"the log does not hold: {error}"]
+        happened = {event for (event,) in await self.place.rows("select id from event")}
+        marked = {event for (event,) in await self.place.rows("select event_id from sealed_event")}
+        return differing(
+            ("entries", Counter(log.events), Counter(happened)),
+            ("marks", marked, happened),
+            ("entries that were added", log.head.size - self.before.head.size, 1),
+        )
+
+
 SCENARIOS: dict[str, type[Case]] = {
     "open": Open,
     "inbound": Inbound,
@@ -310,4 +350,5 @@ SCENARIOS: dict[str, type[Case]] = {
     "receipt": Receipt,
     "close": Close,
     "stop": Stop,
+    "seal": Seal,
 }

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from relay.core.closing import Stopped, Unsent, closing, stopped
+from relay.core.closing import Stopped, Unsent, closing, parting, stopped
 from relay.core.model import CloseReason, Reason, State
 
 ONE = UUID(int=1)
@@ -51,5 +51,20 @@ def test_only_what_is_under_way_keeps_its_text_when_a_session_ends(reason: Close
     decided = closing(reason, unsent)
 
     assert decided.stopped == (Stopped(waiting, State.REFUSED, refusal),)
+    assert decided.outbox_gone == (waiting, parked)
+    assert decided.in_flight == (under_way,)
+
+
+def test_only_what_is_under_way_keeps_its_text_when_its_recipient_is_replaced() -> None:
+    waiting, under_way, parked = UUID(int=1), UUID(int=2), UUID(int=3)
+    decided = parting(
+        [
+            Unsent(waiting, State.QUEUED, False),
+            Unsent(under_way, State.SENDING, False),
+            Unsent(parked, State.PARKED, True),
+        ]
+    )
+
+    assert decided.stopped == (Stopped(waiting, State.REFUSED, Reason.PARTICIPANT_REPLACED),)
     assert decided.outbox_gone == (waiting, parked)
     assert decided.in_flight == (under_way,)

@@ -38,6 +38,7 @@ _TOLD = {
     ("parked", "queued"): "message.retried",
     (None, "open"): "session.opened",
     ("open", "closed"): "session.closed",
+    ("closed", "open"): "session.reopened",
 }
 _UNTOLD = {("queued", "sending"), ("sending", "queued")}
 
@@ -71,7 +72,7 @@ async def check_moves(db: Database) -> None:
         moves = await tx.fetch("select kind, id, before, after from seen_move order by n")
         events = await tx.fetch(
             "select type, coalesce(message_id, session_id) as id from event"
-            " where type like 'message.%' or type like 'session.%'"
+            " where type like 'message.%' or (type like 'session.%' and type <> 'session.expiring')"
         )
         attempts = await tx.fetch("select message_id, n from attempt")
     told: Counter[tuple[str, UUID]] = Counter()

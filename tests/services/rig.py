@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -24,7 +25,14 @@ from relay.providers.transport import Transport
 from relay.services.inbound import Taken
 from relay.services.numbers import NumberWanted
 from relay.services.sending import HandedOver, Intent
-from relay.services.sessions import PersonWanted, SessionView, SessionWanted
+from relay.services.sessions import (
+    PersonWanted,
+    ReopeningWanted,
+    Replaced,
+    Replacement,
+    SessionView,
+    SessionWanted,
+)
 from relay.settings import Settings
 from relay.storage import leases, outbox
 from relay.storage.configuration import Account, Connection, Pool
@@ -75,6 +83,27 @@ class Rig:
     ) -> SessionView:
         wanted = SessionWanted(pool=pool, people=people(one, other), **more)  # type: ignore[arg-type]  # a test's own words
         return await self.relay.sessions.open(self.account, wanted, seed or await self.seed())
+
+    async def replace(
+        self,
+        view: SessionView,
+        slot: int,
+        phone: str,
+        *,
+        seed: Seed | None = None,
+        label: str | None = None,
+        **more: str,
+    ) -> tuple[SessionView, Replaced]:
+        """Put somebody else in a slot of a session; ``more`` is about who comes."""
+        person = PersonWanted(Phone.parse(phone), **more)
+        wanted = Replacement(view.session.id, view.participants[slot - 1].id, person, label)
+        return await self.relay.sessions.replace(self.account, wanted, seed or await self.seed())
+
+    async def reopen(self, talk: Talk, *people: str, seed: Seed | None = None, **more: Any) -> SessionView:
+        """Open a talk's session again, with the phones of its two unless others are given."""
+        one, other = (Phone.parse(e164) for e164 in people or (talk.one, talk.other))
+        wanted = ReopeningWanted(talk.id, (one, other), **more)
+        return await self.relay.sessions.reopen(self.account, wanted, seed or await self.seed())
 
     async def text(self, sender: str, number: str, text: str, *, sid: str | None = None, media: int = 0) -> Taken:
         """A person texts a number; returns what became of it at ingest."""
@@ -205,7 +234,8 @@ async def make_rig(db: Database, *, answers: httpx.AsyncBaseTransport | None = N
     carrier = Carrier()
     own = Path(_FOLDER.name) / str(next(_serial))
     own.mkdir()
-    settings = {"data_dir": own, **settings}
+    # Here people say a lot in a moment, and often the same: what that leads to is tested where it is asked for.
+    settings = {"data_dir": own, "leg_rate": 0, "leg_repeats": 0, **settings}
     transport = Transport(answers or httpx.MockTransport(carrier))
     chosen = Settings(**settings)  # type: ignore[arg-type]  # pydantic checks them
     ring = keyring_file.load(chosen.keyring) if chosen.keyring else keyring.make()

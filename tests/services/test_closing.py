@@ -13,7 +13,7 @@ from relay.core.model import CloseReason, State
 from relay.providers.base import ReceiptWord
 from relay.services.inbound import Taken
 from relay.storage import sessions
-from tests.services.carrier import lost_answer
+from tests.services.carrier import lost_answer, unreachable
 from tests.services.people import numbers, phone
 from tests.services.rig import Rig, Talk, start_talk
 
@@ -192,3 +192,19 @@ async def test_a_close_names_every_text_under_way_when_sends_race_with_it(rig: R
 
         assert sorted(in_flight) == sorted(intent.passed.message_id for intent in begun)
         assert await rig.begin(talk.bucket) == []
+
+
+async def test_a_notice_waits_longer_and_longer_when_the_carrier_cannot_be_reached(rig: Rig) -> None:
+    """Its session has closed, so nothing else would slow it down."""
+    talk = await start_talk(rig)
+    await rig.relay.sessions.close(rig.account, talk.id)
+    await talk.say("one more thing")
+    rig.carrier.answer = unreachable
+    (intent,) = await rig.begin(talk.bucket)
+    await rig.hand_over(talk.bucket, intent)
+    at_once = await rig.begin(talk.bucket)
+    rig.later(seconds=2)
+    rig.carrier.answer = None
+
+    assert at_once == []
+    assert await rig.send_all(talk.bucket) == 1

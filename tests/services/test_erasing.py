@@ -259,3 +259,12 @@ async def test_a_session_is_unknown_when_it_is_not_the_accounts(rig: Rig) -> Non
             await rig.relay.erasure.erase(account, session_id)
 
     assert await told(rig, "session.erased") == 0
+
+
+async def test_a_session_stays_closed_when_it_was_erased(rig: Rig) -> None:
+    talk = await talked(rig)
+    await erase(talk)
+
+    with pytest.raises(Conflict) as caught:
+        await rig.reopen(talk)
+    assert (caught.value.code, caught.value.reason) == ("session_not_reopenable", "erased")

@@ -1,50 +1,37 @@
-"""Rows that change in an open transaction while a text arrives: the text follows what was committed, never what it replaced.
-
-Nothing replaces a participant in this version; the rows are changed by hand, under the lock that whoever does it will hold.
-"""
+"""People who are being replaced, and bindings that pass on, while a text arrives or leaves: it follows what was committed, never
+what that replaced."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
 from relay.core.closing import closing
+from relay.core.errors import Conflict
 from relay.core.model import CloseReason
 from relay.services.inbound import Taken
+from relay.services.sessions import Replaced, SessionView
 from relay.storage import sessions
 from relay.storage.database import Transaction
 from relay.storage.sessions import NewParticipant, NewSession
-from tests.services.people import BOB, CAROL
-from tests.services.rig import Rig, Talk, start_talk
+from tests.services.people import BOB, CAROL, STRANGER, numbers, phone
+from tests.services.rig import Rig, Talk, proxy_of, start_talk
+from tests.services.waiting import until
 
 
-async def replace_second_person(talk: Talk, tx: Transaction, phone: str) -> str:
-    """Put somebody else, with another number, in Bob's place; returns the new number. The session is locked."""
-    rig, bucket = talk.rig, talk.bucket
-    old = (await tx.fetch("select id, number_id from participant where session_id = $1 and slot = 2", talk.id))[0]
-    number = await tx.fetchrow(
-        "select id, e164 from number where id <> $1 order by e164 desc limit 1", old["number_id"]
-    )
-    assert number is not None
-    party, new_id = rig.relay.vault.indexes.of(rig.account.id, phone), tx.new_id(bucket)
-    sealed = rig.relay.vault.envelopes.seal_phone(rig.account.id, new_id, phone)
-    await sessions.meet(tx, bucket, [(party.index, party.key_id)])
-    await tx.execute(
-        "update participant set status = 'replaced', sealed_phone = null, epoch_id = null where id = $1", old["id"]
-    )
-    await tx.execute(
-        "insert into participant (bucket, id, session_id, slot, status, party_index, number_id, sealed_phone, epoch_id)"
-        " values ($1, $2, $3, 2, 'live', $4, $5, $6, $7)",
-        bucket, new_id, talk.id, party.index, number["id"], sealed.data, sealed.key_id,
-    )  # fmt: skip  # one line for each of statement and arguments reads better than nine
-    await tx.execute("update binding set held_until = $1 where participant_id = $2", tx.now, old["id"])
-    await tx.execute(
-        "insert into binding (bucket, number_id, party_index, session_id, participant_id, pair_index, held_until)"
-        " values ($1, $2, $3, $4, $5, $3, 'infinity')",
-        bucket, number["id"], party.index, talk.id, new_id,
-    )  # fmt: skip  # the same
-    return str(number["e164"])
+@asynccontextmanager
+async def being_replaced(talk: Talk, phone: str) -> AsyncIterator[asyncio.Task[tuple[SessionView, Replaced]]]:
+    """Somebody is being put in Bob's place: inside, the session is held by whoever does it and nothing of it can be seen yet."""
+    async with talk.rig.relay.database.transaction() as tx:
+        await tx.fetch(
+            "select 1 from number_state for update"
+        )  # the last thing that a replacement waits for before it writes
+        replacing = asyncio.create_task(talk.rig.replace(talk.view, 2, phone))
+        await until(lambda: talk.rig.rows("select 1 from pg_locks where not granted"))
+        yield replacing
 
 
 async def arriving_meanwhile(talk: Talk, *, slot: int = 1) -> asyncio.Task[Taken]:
@@ -57,37 +44,64 @@ async def arriving_meanwhile(talk: Talk, *, slot: int = 1) -> asyncio.Task[Taken
 
 async def test_a_text_goes_to_the_new_person_when_the_old_one_is_being_replaced(rig: Rig) -> None:
     talk = await start_talk(rig)
-    async with rig.relay.database.transaction() as tx:
-        await sessions.lock(tx, talk.bucket, rig.account.id, talk.id)
-        new_number = await replace_second_person(talk, tx, CAROL)
+    async with being_replaced(talk, CAROL) as replacing:
         arriving = await arriving_meanwhile(talk)
 
+    view, _ = await replacing
     assert await arriving is Taken.FORWARDED
     await rig.send_all(talk.bucket)
-    assert [(t.sender, t.to) for t in rig.carrier.sent] == [(new_number, CAROL)]
+    assert [(t.sender, t.to) for t in rig.carrier.sent] == [(proxy_of(view, 2), CAROL)]
 
 
 async def test_the_old_persons_text_goes_to_nobody_when_they_are_being_replaced(rig: Rig) -> None:
     talk = await start_talk(rig)
-    async with rig.relay.database.transaction() as tx:
-        await sessions.lock(tx, talk.bucket, rig.account.id, talk.id)
-        await replace_second_person(talk, tx, CAROL)
+    async with being_replaced(talk, CAROL) as replacing:
         arriving = await arriving_meanwhile(talk, slot=2)
 
+    await replacing
     assert await arriving is Taken.REFUSED
     await rig.send_all(talk.bucket)
     assert await rig.states() == [("refused", "late")]
     assert [t.to for t in rig.carrier.sent] == [BOB]  # who is told that it has ended
 
 
+async def test_the_old_person_is_sent_nothing_when_the_door_waits_for_their_replacement(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    await talk.say("hello")
+    async with being_replaced(talk, CAROL) as replacing:
+        at_the_door = asyncio.create_task(rig.begin(talk.bucket))
+        await asyncio.sleep(0.15)
+        assert not at_the_door.done()
+
+    await replacing
+    assert await at_the_door == []
+    assert await rig.states() == [("refused", "participant_replaced")]
+
+
+async def test_the_first_is_replaced_by_one_only_when_two_come_at_once(rig: Rig) -> None:
+    """And when both sides are replaced at once, both are, and the two new ones are a pair."""
+    talk = await start_talk(rig, pool=await rig.pool("default", numbers(4)))
+    tries = (rig.replace(talk.view, 2, comes) for comes in (CAROL, STRANGER))
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    won = next(result[0] for result in results if isinstance(result, tuple))
+    both = await asyncio.gather(rig.replace(won, 1, phone(0)), rig.replace(won, 2, phone(1)))
+    pairs = await rig.rows("select distinct pair_index from binding where held_until = 'infinity'")
+    live = {phone(0), phone(1)}
+
+    assert [r.code for r in results if isinstance(r, Conflict)] == ["participant_replaced"]
+    assert len(both) == 2
+    parties = [rig.relay.vault.indexes.of(rig.account.id, e164) for e164 in sorted(live)]
+    assert pairs == [{"pair_index": rig.relay.vault.indexes.pair(rig.account.id, parties[0], parties[1])}]
+
+
 async def open_again(talk: Talk, tx: Transaction) -> UUID:
     """A new session of the same two people on the same two numbers, in this very transaction."""
     rig, bucket, made = talk.rig, talk.bucket, []
     indexes = rig.relay.vault.indexes
-    parties = [indexes.of(rig.account.id, phone) for phone in (talk.one, talk.other)]
-    for participant, party, phone in zip(talk.view.participants, parties, (talk.one, talk.other), strict=True):
+    parties = [indexes.of(rig.account.id, e164) for e164 in (talk.one, talk.other)]
+    for participant, party, e164 in zip(talk.view.participants, parties, (talk.one, talk.other), strict=True):
         new_id = tx.new_id(bucket)
-        sealed = rig.relay.vault.envelopes.seal_phone(rig.account.id, new_id, phone)
+        sealed = rig.relay.vault.envelopes.seal_phone(rig.account.id, new_id, e164)
         seat = NewParticipant(
             new_id, participant.slot, "", party.index, participant.number_id, sealed.data, epoch_id=sealed.key_id
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ import pytest
 from relay.core.errors import DatabaseIsOld
 from relay.core.journal import Entry, Missed
 from relay.core.keys import KeyName, Purpose
+from relay.core.model import CloseReason
 from relay.services.inbound import Taken
 from relay.storage import database, journal
 from relay.storage.database import Transaction
@@ -23,6 +25,7 @@ from relay.vault import keyring, keyring_file
 from relay.vault.vault import open_vault
 from relay.wiring import Relay, build, open_keyring
 from tests.databases import in_database
+from tests.services.people import CAROL
 from tests.services.rig import Rig, make_rig, start_talk
 
 
@@ -126,6 +129,54 @@ async def test_a_session_that_was_erased_after_the_backup_is_erased_again(place:
     assert done == {Missed.ERASE: 1}
     assert (view.session.close_reason, view.session.unique_name, dict(view.session.metadata)) == ("erased", None, {})
     assert messages == 0
+
+
+async def test_a_session_goes_on_when_it_was_reopened_after_the_backup_and_ends_when_somebody_was_replaced(
+    place: Installation,
+) -> None:
+    async with running(place) as rig:
+        reopened = await start_talk(rig, expires_in=30 * 86400)
+        replaced = await start_talk(rig, pool=reopened.pool, one="+12025550150", other="+12025550151")
+    backup = await place.back_up()
+    async with at(place, rig, place.dsn) as relay:
+        now = replace(rig, relay=relay)
+        await relay.sessions.close(rig.account, reopened.id)
+        await relay.restoring.write(reopened.bucket)
+        await now.reopen(reopened)
+        await now.replace(replaced.view, 2, CAROL)
+        told = [await relay.restoring.write(reopened.bucket) for _ in range(2)]
+        await relay.restoring.check()
+    async with at(place, rig, backup) as restored:
+        with pytest.raises(DatabaseIsOld, match=r"1 session\(s\)"):
+            await restored.restoring.check()
+        done = await restored.restoring.replay()
+        await restored.restoring.check()
+        views = [await restored.sessions.read(rig.account, talk.id) for talk in (reopened, replaced)]
+
+    assert told == [2, 0]
+    assert done == {Missed.CLOSE: 1}
+    assert [view.session.status for view in views] == ["open", "closed"]
+
+
+async def test_a_database_is_served_when_a_session_was_reopened_while_its_end_was_being_told(
+    place: Installation,
+) -> None:
+    """By a process that was killed between the journal and the database, or came late: what it told last is not what is so."""
+    async with running(place) as rig:
+        talk = await start_talk(rig)
+        await rig.relay.sessions.close(rig.account, talk.id)
+        ended = await rig.relay.database.run(lambda tx: _untold(tx, talk.bucket))
+        await rig.reopen(talk)
+        await rig.relay.restoring.write(talk.bucket)
+        end = await asyncio.to_thread(rig.relay.restoring.file.append, ended)
+        await rig.relay.restoring.check()
+        await rig.relay.database.run(
+            lambda tx: journal.told(tx, talk.bucket, ended, end.journal_id, end.position)  # it has come back
+        )
+        told_again = await rig.relay.restoring.write(talk.bucket)
+
+    assert [entry.reason for entry in rig.relay.restoring.file.after(0)] == [None, CloseReason.API, None]
+    assert told_again == 1
 
 
 async def test_a_database_is_served_when_only_its_note_of_the_journal_was_lost(place: Installation) -> None:

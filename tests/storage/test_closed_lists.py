@@ -11,6 +11,8 @@ import pytest
 from relay.core.delivery import Outcome
 from relay.core.model import (
     CloseReason,
+    GeoFallback,
+    GeoMatch,
     HoldReason,
     MessageKind,
     NumberState,
@@ -20,6 +22,7 @@ from relay.core.model import (
     VerificationPurpose,
     VerificationStatus,
 )
+from relay.core.optouts import OptOutReason, OptOutSource
 from relay.core.phone import NumberKind
 from relay.core.subject import OperatorReason, RequestKind
 from relay.storage.embedded import EmbeddedServer
@@ -29,6 +32,8 @@ LISTS: dict[str, type[StrEnum]] = {
     "message_kind": MessageKind,
     "message_state": State,
     "session_close_reason": CloseReason,
+    "session_geo_match": GeoMatch,
+    "session_geo_fallback": GeoFallback,
     "number_state_known": NumberState,
     "number_kind": NumberKind,
     "api_key_scopes": Scope,
@@ -39,6 +44,8 @@ LISTS: dict[str, type[StrEnum]] = {
     "hold_reason": HoldReason,
     "privacy_request_kind": RequestKind,
     "privacy_request_reason": OperatorReason,
+    "suppression_source": OptOutSource,
+    "suppression_reason": OptOutReason,
 }
 
 
@@ -54,4 +61,4 @@ async def test_both_lists_hold_the_same_words_when_a_constraint_is_read(
     finally:
         await connection.close()
 
-    assert set(re.findall(r"'([a-z_]+)'", text)) == {str(word) for word in LISTS[constraint]}
+    assert set(re.findall(r"'([a-z_-]+)'", text)) == {str(word) for word in LISTS[constraint]}

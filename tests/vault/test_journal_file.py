@@ -45,6 +45,22 @@ def test_what_was_told_comes_back_in_order_and_from_any_place(journal: JournalFi
     assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
 
 
+def test_a_session_that_goes_on_is_told_with_how_often_its_people_changed(journal: JournalFile) -> None:
+    told = [Entry(UUID(int=1), CloseReason.API, AT), Entry(UUID(int=1), None, AT, seating=3, people_since=2)]
+    journal.append(told)
+
+    assert journal.after(0) == told
+
+
+def test_an_entry_of_an_earlier_version_is_read(journal: JournalFile) -> None:
+    journal.append(entries(1))
+    written = journal.path.read_bytes().replace(b', "seating": 0, "people_since": 0', b"")
+    journal.path.write_bytes(written)
+
+    assert b"seating" not in written
+    assert journal.after(0) == entries(1)
+
+
 def test_the_end_is_found_in_a_long_journal(journal: JournalFile) -> None:
     for start in range(0, 1000, 100):
         end = journal.append(entries(*range(start, start + 100)))

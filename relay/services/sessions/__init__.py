@@ -1,8 +1,8 @@
-"""Sessions as a marketplace sees them: open, look, change, close; and what one could be opened with."""
+"""Sessions as a marketplace sees them: open, look, change, replace a person, close, reopen; and what one could be opened with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,14 +14,26 @@ from relay.core.errors import Conflict, NotFound
 from relay.core.ids import Seed, bucket_of
 from relay.core.lifetime import Lifetime
 from relay.core.model import CloseReason
-from relay.services.sessions.opening import Opening, PersonWanted, SessionWanted
+from relay.services.sessions.opening import Opening, SessionWanted
+from relay.services.sessions.reopening import Reopening, ReopeningWanted
+from relay.services.sessions.replacing import Replaced, Replacement, Replacing
+from relay.services.sessions.seating import PersonWanted
 from relay.storage import sessions
 from relay.storage.configuration import Account, Configuration, Directory
 from relay.storage.database import Database, Transaction
-from relay.storage.sessions import SessionFilter, StoredParticipant, StoredSession
+from relay.storage.sessions import HeldSession, SessionFilter, StoredParticipant, StoredSession
 from relay.vault.vault import Vault
 
-__all__ = ["PersonWanted", "SessionChange", "SessionView", "SessionWanted", "Sessions"]
+__all__ = [
+    "PersonWanted",
+    "ReopeningWanted",
+    "Replaced",
+    "Replacement",
+    "SessionChange",
+    "SessionView",
+    "SessionWanted",
+    "Sessions",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class SessionChange:
     expires_in: int | None = None
     expires_at: datetime | None = None
     idle_timeout: int | None = None
+    expiring_notice: int | None = None
     metadata: Mapping[str, str] | None = None
 
 
@@ -46,13 +59,20 @@ class SessionView:
 
 @dataclass(slots=True)
 class Sessions:
+    """``queued`` hears of buckets with new work."""
+
     database: Database
     configuration: Configuration
     vault: Vault
+    queued: Callable[[int], Awaitable[None]]
     _opening: Opening = field(init=False)
+    _replacing: Replacing = field(init=False)
+    _reopening: Reopening = field(init=False)
 
     def __post_init__(self) -> None:
         self._opening = Opening(self.database, self.configuration, self.vault)
+        self._replacing = Replacing(self.database, self.configuration, self.vault)
+        self._reopening = Reopening(self.database, self.configuration, self.vault)
 
     async def open(self, account: Account, wanted: SessionWanted, seed: Seed) -> SessionView:
         """Open a session; the same seed again gives the same session.
@@ -62,6 +82,8 @@ class Sessions:
         ``unique_name_taken``, ``pool_preparing`` and ``no_number_available``.
         """
         session_id = await self._opening.open(account, wanted, seed)
+        if wanted.greeting:
+            await self.queued(wanted.pool.bucket)
         metrics.sessions.labels("opened").inc()
         return await self.read(account, session_id)
 
@@ -122,11 +144,26 @@ class Sessions:
                 idle, idle_at = wanted.idle_timeout, tx.now + timedelta(seconds=wanted.idle_timeout)
             metadata = stored.metadata if wanted.metadata is None else dict(wanted.metadata)
             await sessions.change(
-                tx, bucket, session_id, lifetime=Lifetime(end, idle_at), idle_timeout=idle, metadata=metadata
+                tx,
+                bucket,
+                session_id,
+                lifetime=Lifetime(end, idle_at),
+                idle_timeout=idle,
+                metadata=metadata,
+                notice=_notice(tx, held, wanted, end),
             )
 
         await self.database.run(work)
         return await self.read(account, session_id)
+
+    async def replace(self, account: Account, wanted: Replacement, seed: Seed) -> tuple[SessionView, Replaced]:
+        """Put somebody else in a person's place; the same seed again changes nothing more.
+
+        Raises NotFound for the session and the participant, InvalidInput and Conflict as ``open`` does, Conflict
+        ``session_closed``, ``participant_replaced`` and ``phone_unreadable``.
+        """
+        replaced = await self._replacing.replace(account, wanted, seed)
+        return await self.read(account, wanted.session_id), replaced
 
     async def close(self, account: Account, session_id: UUID) -> tuple[SessionView, Sequence[UUID]]:
         """Close a session, or find it closed. Returns it and the messages that are in flight. Raises NotFound."""
@@ -144,6 +181,24 @@ class Sessions:
 
         in_flight = await self.database.run(work)
         return await self.read(account, session_id), in_flight
+
+    async def reopen(self, account: Account, wanted: ReopeningWanted, seed: Seed) -> SessionView:
+        """Open a closed session again while its numbers cool down; the same seed again changes nothing more.
+
+        Raises NotFound, InvalidInput ``not_the_same_people`` and as ``open`` does for phones and lifetimes, Conflict
+        ``session_open``, ``session_not_reopenable`` with the reason, ``participant_opted_out`` and ``unique_name_taken``.
+        """
+        await self._reopening.reopen(account, wanted, seed)
+        metrics.sessions.labels("reopened").inc()
+        return await self.read(account, wanted.session_id)
+
+
+def _notice(tx: Transaction, held: HeldSession, wanted: SessionChange, end: datetime) -> tuple[int, datetime | None]:
+    """How long before its end a session's owner is told, and when: once for each end, so again only for another."""
+    notice = held.expiring_notice if wanted.expiring_notice is None else wanted.expiring_notice
+    if (end, notice) == (held.expires_at, held.expiring_notice):
+        return notice, held.expiring_at
+    return notice, lifetime.told_at(tx.now, end, notice)
 
 
 def _view(session: StoredSession, people: Sequence[StoredParticipant], directory: Directory) -> SessionView:

@@ -1,44 +1,35 @@
-"""Opening a session: a number for each of two people, that neither of them texts anybody else by.
-
-Chosen outside of any lock, taken by the statement that writes the session. Whoever loses a race for a number rolls back and
-chooses again without it.
-"""
+"""Opening a session: a number for each of two people, that neither of them texts anybody else by."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 from relay.core import lifetime
-from relay.core.arrival import Party
-from relay.core.assignment import PoolNumber, Unassigned, Wish, choose, no_number
-from relay.core.destination import refuse_destination
-from relay.core.errors import Conflict, InvalidInput, Problem, Tampered
+from relay.core.errors import InvalidInput, Problem
 from relay.core.ids import Seed
-from relay.core.model import GeoMatch, NumberState, VerificationPurpose
-from relay.core.phone import Phone
-from relay.core.verification import Claim, Proof, bad_token, refuse_unproved
-from relay.storage import numbers, people, sessions, verifications
-from relay.storage.configuration import Account, Configuration, Directory, Pool
+from relay.core.model import GeoFallback, GeoMatch
+from relay.services.sessions.greeting import Greeted, greet
+from relay.services.sessions.seating import (
+    MOST_TRIES,
+    Geo,
+    LostRace,
+    PersonWanted,
+    Seat,
+    Seating,
+    refuse_opted_out,
+    too_busy,
+)
+from relay.storage import people, sessions
+from relay.storage.configuration import Account, Configuration, Pool
 from relay.storage.database import Database, Transaction
 from relay.storage.sessions import NewParticipant, NewSession
 from relay.vault.vault import Vault
-
-_MOST_TRIES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class PersonWanted:
-    """One of the two people of a session to be opened."""
-
-    phone: Phone
-    label: str = ""
-    token: str | None = field(default=None, repr=False)  #: proves the phone, where the pool requires it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +43,28 @@ class SessionWanted:
     expires_at: datetime | None = None
     idle_timeout: int | None = None
     cool_down: int | None = None
+    expiring_notice: int | None = None
     geo_match: GeoMatch = GeoMatch.COUNTRY
+    geo_fallback: GeoFallback = GeoFallback.STRICT
+    greeting: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-class _LostRace(Exception):
-    """Somebody else was given a number first: roll back, choose again without it."""
-
-    def __init__(self, lost: set[tuple[UUID, bytes]]) -> None:
-        self.lost = lost
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What does not change from try to try. ``parties`` are the two people, in slot order."""
+    """What does not change from try to try. ``seats`` are the two people, in slot order."""
 
     account: Account
     wanted: SessionWanted
     session_id: UUID
-    numbers: Sequence[PoolNumber]
-    parties: tuple[Party, Party]
+    seating: Seating
+    seats: tuple[Seat, Seat]
     pair_index: bytes
     other_pairs: Sequence[bytes] = ()  #: under the keyring's other keys
+
+    @property
+    def bucket(self) -> int:
+        return self.wanted.pool.bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,155 +79,96 @@ class Opening:
         """Open a session, as ``Sessions.open`` says; returns its id."""
         plan = await self._plan(account, wanted, seed)
         lost: set[tuple[UUID, bytes]] = set()
-        for _ in range(_MOST_TRIES):
+        for _ in range(MOST_TRIES):
             try:
                 await self.database.run(partial(self._try, plan, frozenset(lost)))
                 return plan.session_id
-            except _LostRace as race:
+            except LostRace as race:
                 lost |= race.lost
                 await asyncio.sleep(0)
-        raise Conflict("too many sessions are being opened for the same people at once", code="busy", retry_after=1)
+        raise too_busy()
 
     async def dry_run(self, account: Account, wanted: SessionWanted) -> Sequence[UUID]:
         """The numbers that a session would be given now, in the order of its people."""
         plan = await self._plan(account, wanted, Seed(await self.database.now(), secrets.token_bytes(10)))
         async with self.database.transaction() as tx:
-            known = await sessions.opted_out(tx, wanted.pool.bucket, [i for p in plan.parties for i in p.indexes])
-            _refuse_opted_out(known)
-            await self._refuse_unproved(tx, plan, use=False)
-            return await self._choose(tx, plan, frozenset())
+            known = await sessions.opted_out(tx, plan.bucket, [i for s in plan.seats for i in s.party.indexes])
+            refuse_opted_out(known)
+            await plan.seating.refuse_unproved(tx, plan.seats, used_by=None)
+            return await plan.seating.choose(tx, plan.seats, plan.pair_index, frozenset())
 
     async def _plan(self, account: Account, wanted: SessionWanted, seed: Seed) -> _Plan:
         directory = await self.configuration.current()
-        _check_people(account, wanted, directory)
-        if not wanted.pool.ready:
-            raise Conflict("the pool is still being prepared", code="pool_preparing", retry_after=1)
-        one, other = (self.vault.indexes.of(account.id, person.phone.e164) for person in wanted.people)
-        bucket = wanted.pool.bucket
-        async with self.database.single() as tx:
-            choosable = await numbers.choosable(tx, bucket, directory.numbers_by_pool.get(wanted.pool.id, ()))
+        if wanted.people[0].phone == wanted.people[1].phone:
+            raise same_person("participants.1.phone")
+        geo = Geo(wanted.geo_match, wanted.geo_fallback)
+        seating = await Seating.at(self.database, self.vault, account, wanted.pool, directory, geo=geo)
+        one, other = (seating.seat(person, f"participants.{i}.") for i, person in enumerate(wanted.people))
         return _Plan(
             account=account,
             wanted=wanted,
-            session_id=seed.id_in(bucket),
-            numbers=choosable,
-            parties=(one, other),
-            pair_index=self.vault.indexes.pair(account.id, one, other),
-            other_pairs=self.vault.indexes.other_pairs(account.id, one, other),
+            session_id=seed.id_in(wanted.pool.bucket),
+            seating=seating,
+            seats=(one, other),
+            pair_index=self.vault.indexes.pair(account.id, one.party, other.party),
+            other_pairs=self.vault.indexes.other_pairs(account.id, one.party, other.party),
         )
 
-    async def _try(self, plan: _Plan, lost: frozenset[tuple[UUID, bytes]], tx: Transaction) -> None:
-        bucket, wanted = plan.wanted.pool.bucket, plan.wanted
-        if await sessions.read(tx, bucket, plan.account.id, [plan.session_id]):
+    async def _try(self, plan: _Plan, lost: Set[tuple[UUID, bytes]], tx: Transaction) -> None:
+        if await sessions.read(tx, plan.bucket, plan.account.id, [plan.session_id]):
             return  # an earlier try was committed unseen: choosing again would find its numbers held by these people
-        await people.recognise(tx, bucket, plan.parties)
-        await people.recognise_pair(tx, bucket, plan.parties, plan.pair_index, plan.other_pairs)
-        known = await sessions.meet(tx, bucket, [(p.index, p.key_id) for p in plan.parties])
-        _refuse_opted_out(known)
-        await self._refuse_unproved(tx, plan, use=True)
-        chosen = await self._choose(tx, plan, lost)
-        states = await numbers.lock_states(tx, bucket, chosen)
-        pairs = {(n, p.index) for n, p in zip(chosen, plan.parties, strict=True)}
-        if withdrawn := {pair for pair in pairs if states.get(pair[0]) is not NumberState.READY}:
-            raise _LostRace(withdrawn)
-        idle = plan.wanted.idle_timeout or plan.account.default_idle_timeout
-        won = await sessions.open_session(
-            tx,
-            bucket,
-            NewSession(
-                id=plan.session_id,
-                account_id=plan.account.id,
-                pool_id=wanted.pool.id,
-                unique_name=wanted.unique_name,
-                metadata=wanted.metadata,
-                expires_at=self._expiry(tx, plan),
-                idle_timeout=idle,
-                cool_down=wanted.cool_down or plan.account.default_cool_down,
-                pair_index=plan.pair_index,
-                participants=tuple(self._participants(tx, plan, chosen)),
-            ),
+        parties = [seat.party for seat in plan.seats]
+        await people.recognise(tx, plan.bucket, parties)
+        await people.recognise_pair(tx, plan.bucket, parties, plan.pair_index, plan.other_pairs)
+        refuse_opted_out(await sessions.meet(tx, plan.bucket, [(p.index, p.key_id) for p in parties]))
+        await plan.seating.refuse_unproved(tx, plan.seats, used_by=plan.session_id)
+        chosen = await plan.seating.choose(tx, plan.seats, plan.pair_index, lost)
+        pairs = await plan.seating.keep(tx, plan.seats, chosen)
+        new = self._session(tx, plan, chosen)
+        won = await sessions.open_session(tx, plan.bucket, new)
+        if won is None:
+            return
+        if won != pairs:
+            raise LostRace(pairs - won)
+        if plan.wanted.greeting:
+            greeted = [Greeted(p, s.person.phone.e164) for p, s in zip(new.participants, plan.seats, strict=True)]
+            await greet(tx, plan.bucket, new, plan.account, self.vault, greeted)
+
+    def _session(self, tx: Transaction, plan: _Plan, chosen: Sequence[UUID]) -> NewSession:
+        wanted, account = plan.wanted, plan.account
+        default = timedelta(seconds=account.default_expires_in)
+        end = lifetime.expiry(tx.now, expires_in=wanted.expires_in, expires_at=wanted.expires_at, default=default)
+        notice = account.default_expiring_notice if wanted.expiring_notice is None else wanted.expiring_notice
+        return NewSession(
+            id=plan.session_id,
+            account_id=account.id,
+            pool_id=wanted.pool.id,
+            unique_name=wanted.unique_name,
+            metadata=wanted.metadata,
+            expires_at=end,
+            idle_timeout=wanted.idle_timeout or account.default_idle_timeout,
+            cool_down=wanted.cool_down or account.default_cool_down,
+            pair_index=plan.pair_index,
+            participants=tuple(self._participants(tx, plan, chosen)),
+            geo_match=wanted.geo_match,
+            geo_fallback=wanted.geo_fallback,
+            expiring_notice=notice,
+            expiring_at=lifetime.told_at(tx.now, end, notice),
         )
-        if won is not None and won != pairs:
-            raise _LostRace(pairs - won)
-
-    async def _refuse_unproved(self, tx: Transaction, plan: _Plan, *, use: bool) -> None:
-        """Take the proofs of the two people, or only look at them. Raises InvalidInput unless that is all right."""
-        pool, account, purpose = plan.wanted.pool, plan.account, VerificationPurpose.SESSION
-        proofs: dict[str, Proof | None] = {}
-        for i, (party, person) in enumerate(zip(plan.parties, plan.wanted.people, strict=True)):
-            where = f"participants.{i}.verification_token"
-            claims = [Claim(account.id, index, purpose) for index in party.indexes]
-            proofs[where] = self._proof(where, claims, person.token)
-        ours = [proof for proof in proofs.values() if proof is not None]
-        found: Sequence[UUID] = ()
-        if ours and use:
-            found = await verifications.use(tx, pool.bucket, account.id, purpose, ours, used_by=plan.session_id)
-        elif ours:
-            found = await verifications.good(tx, pool.bucket, account.id, purpose, ours)
-        refuse_unproved(proofs, found, required=pool.require_verified)
-
-    def _proof(self, where: str, claims: Sequence[Claim], token: str | None) -> Proof | None:
-        """What a token proves, if one was given. Raises InvalidInput for one that we signed for none of these claims."""
-        if token is None:
-            return None
-        try:
-            return self.vault.tokens.proof(token, claims)
-        except Tampered:
-            raise InvalidInput(bad_token(where), code="verification_token_invalid") from None
-
-    def _expiry(self, tx: Transaction, plan: _Plan) -> datetime:
-        default = timedelta(seconds=plan.account.default_expires_in)
-        wanted = plan.wanted
-        return lifetime.expiry(tx.now, expires_in=wanted.expires_in, expires_at=wanted.expires_at, default=default)
-
-    async def _choose(self, tx: Transaction, plan: _Plan, lost: frozenset[tuple[UUID, bytes]]) -> list[UUID]:
-        """A number for each of the two. Raises Conflict ``no_number_available`` with the reason."""
-        held = await sessions.held(tx, plan.wanted.pool.bucket, [i for p in plan.parties for i in p.indexes])
-        chosen: list[UUID] = []
-        for party, person in zip(plan.parties, plan.wanted.people, strict=True):
-            wish = Wish(
-                country=person.phone.country,
-                area_code=person.phone.area_code,
-                geo_match=plan.wanted.geo_match,
-                pair_index=plan.pair_index,
-                chance=secrets.randbelow(1 << 30),
-                excluded=frozenset(number_id for number_id, index in lost if index == party.index),
-            )
-            choice = choose(plan.numbers, [one for index in party.indexes for one in held[index]], wish)
-            if isinstance(choice, Unassigned):
-                raise no_number(choice, tx.now)
-            chosen.append(choice)
-        return chosen
 
     def _participants(self, tx: Transaction, plan: _Plan, chosen: Sequence[UUID]) -> list[NewParticipant]:
-        bucket = plan.wanted.pool.bucket
         made: list[NewParticipant] = []
-        for slot, (person, party, number_id) in enumerate(
-            zip(plan.wanted.people, plan.parties, chosen, strict=True), start=1
-        ):
-            participant_id = tx.new_id(bucket)
-            sealed = self.vault.envelopes.seal_phone(plan.account.id, participant_id, person.phone.e164)
+        for slot, (seat, number_id) in enumerate(zip(plan.seats, chosen, strict=True), start=1):
+            new_id = tx.new_id(plan.bucket)
+            sealed = self.vault.envelopes.seal_phone(plan.account.id, new_id, seat.person.phone.e164)
             made.append(
                 NewParticipant(
-                    participant_id, slot, person.label, party.index, number_id, sealed.data, epoch_id=sealed.key_id
+                    new_id, slot, seat.person.label, seat.party.index, number_id, sealed.data, epoch_id=sealed.key_id
                 )
             )
         return made
 
 
-def _check_people(account: Account, wanted: SessionWanted, directory: Directory) -> None:
-    one, other = (person.phone for person in wanted.people)
-    if one == other:
-        problem = Problem("participants.1.phone", "same_person", "the two participants must be different people")
-        raise InvalidInput(problem, code="same_person")
-    ours = frozenset(n.country for n in directory.numbers.values() if n.account_id == account.id)
-    allowed = frozenset(account.allowed_countries) or (ours if wanted.geo_match is GeoMatch.ANY else frozenset())
-    for i, phone in enumerate((one, other)):
-        # Only the account's own: an answer about another account's numbers would be a way to find them out.
-        is_own = (account.id, phone.e164) in directory.number_by_e164
-        refuse_destination(phone, f"participants.{i}.phone", is_own_number=is_own, allowed=allowed)
-
-
-def _refuse_opted_out(known: Mapping[bytes, bool]) -> None:
-    if any(known.values()):
-        raise Conflict("a participant has opted out of texts from this account", code="participant_opted_out")
+def same_person(field: str) -> InvalidInput:
+    problem = Problem(field, "same_person", "the two participants must be different people")
+    return InvalidInput(problem, code="same_person")
