@@ -167,7 +167,8 @@ def test_a_link_leads_to_all_that_takes_the_id_when_a_post_has_made_it() -> None
     }
 
     assert links["open_session"] == {
-        *("read_session", "change_session", "erase_session", "close_session", "send_text", "list_messages")
+        *("read_session", "change_session", "erase_session", "close_session", "send_text", "list_messages"),
+        *("replace_participant", "reopen_session"),
     }
     assert links["send_text"] == {"read_message", "retry_message", "discard_message"}
     assert links["make_privacy_request"] == {"read_privacy_request"}
