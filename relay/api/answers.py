@@ -39,11 +39,19 @@ class Answers:
     kind: type[BaseModel] | Raw | None
     status: int = 200
     refusals: tuple[str, ...] = ()
+    otherwise: Answers | None = None
+
+    @property
+    def successes(self) -> tuple[Answers, ...]:
+        """Each way of being well."""
+        return (self, *(self.otherwise.successes if self.otherwise else ()))
 
 
-def gives(kind: type[BaseModel] | Raw | None, *refusals: str, status: int = 200) -> Answers:
-    """As a row of a table of routes says it."""
-    return Answers(kind, 204 if kind is None else status, refusals)
+def gives(
+    kind: type[BaseModel] | Raw | None, *refusals: str, status: int = 200, otherwise: Answers | None = None
+) -> Answers:
+    """As a row of a table of routes says it. ``otherwise``: what it answers with another status when all is well, too."""
+    return Answers(kind, 204 if kind is None else status, refusals, otherwise)
 
 
 def example_id(kind: IdKind, nth: int = 1) -> str:
@@ -65,6 +73,8 @@ NumberId = _id(IdKind.NUMBER, "a number")
 ParticipantId = _id(IdKind.PARTICIPANT, "a participant")
 PoolId = _id(IdKind.POOL, "a pool")
 RequestId = _id(IdKind.REQUEST, "a request")
+SuppressionId = _id(IdKind.SUPPRESSION, "an opt-out")
+TemplateId = _id(IdKind.TEMPLATE, "a template")
 SessionId = _id(IdKind.SESSION, "a session")
 VerificationId = _id(IdKind.VERIFICATION, "a verification")
 WitnessId = _id(IdKind.WITNESS, "a witness")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
+from relay.api.answers import Count, RequestId, Shown, Time, gives
 from relay.api.call import Call, Endpoint, Reply
-from relay.api.schemas import Body, Name
+from relay.api.schemas import Body, Name, shown_by
 from relay.core import ids
 from relay.core.bulk_closing import Progress, SessionsMeant
 from relay.core.errors import InvalidInput, NotFound, Problem
@@ -28,8 +29,28 @@ class MeantBody(Body):
 
 
 class BulkCloseBody(Body):
+    model_config = shown_by({"filter": {"unique_name_prefix": "trip-"}})
+
     filter: MeantBody
     dry_run: bool = False
+
+
+class BulkClose(Shown):
+    """How far it has come."""
+
+    id: RequestId
+    asked_at: Time
+    matched: Count
+    closed: Count
+    remaining: Annotated[int, Field(ge=0, examples=[0])]
+    done: Annotated[bool, Field(examples=[True])]
+
+
+class Matched(Shown):
+    """How many it would close. None was."""
+
+    dry_run: Literal[True]
+    matched: Count
 
 
 async def close_many(call: Call) -> Reply:
@@ -71,7 +92,11 @@ def progress_json(asked: Asked, progress: Progress) -> dict[str, Any]:
 
 _S = Scope.SESSIONS
 
+# fmt: off
 ENDPOINTS = (
-    Endpoint("POST", "/v1/sessions/bulk-close", _S, close_many, "Close many; dry_run: how many", BulkCloseBody),
-    Endpoint("GET", "/v1/sessions/bulk-close/{id}", _S, read_progress, "How far that has come"),
+    Endpoint("POST", "/v1/sessions/bulk-close", _S, close_many, "Close many; dry_run: how many", BulkCloseBody,
+             answers=gives(BulkClose, status=202, otherwise=gives(Matched))),
+    Endpoint("GET", "/v1/sessions/bulk-close/{id}", _S, read_progress, "How far that has come",
+             answers=gives(BulkClose)),
 )
+# fmt: on

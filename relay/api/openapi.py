@@ -13,17 +13,24 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 
 from relay.api import open_pages, problems, refusals
-from relay.api.answers import ProblemDocument, Raw
+from relay.api.answers import Answers, ProblemDocument, Raw
 from relay.api.call import Endpoint
 from relay.api.examples import NoExample, examples_of
+from relay.api.links import put_links
 from relay.api.parameters import in_path, in_query
 from relay.api.shared_parts import HEADERS, PARAMETERS, SECURITY, TAGS, about, headers_of
 
 _NAMED = re.compile(r"([^/]*)/\{(\w+)")
 _SCHEMA = "#/components/schemas/{model}"
 _JSON = "application/json"
-#: The key is not known yet, or it may be.
-_UNCOUNTED = {401: "request_id", 403: "request_id", 500: "maybe_rate_limit", 503: "maybe_rate_limit"}
+#: The key is not known yet, or may not be: an address that there is not asks for none.
+_UNCOUNTED = {
+    401: "request_id",
+    403: "request_id",
+    404: "maybe_rate_limit",
+    500: "maybe_rate_limit",
+    503: "maybe_rate_limit",
+}
 
 
 class _InOrder(GenerateJsonSchema):
@@ -41,6 +48,7 @@ def openapi(endpoints: Sequence[Endpoint], *, server: str = "/") -> dict[str, An
         paths.setdefault(endpoint.pattern, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
     for path, operation in open_pages.described(_problem).items():
         paths[path] = {"get": operation}
+    put_links(paths, schemas)
     tags = list(dict.fromkeys(tag for path in paths.values() for one in path.values() for tag in one["tags"]))
     return {
         "openapi": "3.1.0",
@@ -63,8 +71,8 @@ def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The models of all bodies and answers, by name."""
     models: dict[type[BaseModel], None] = {ProblemDocument: None}
     for endpoint in endpoints:
-        answer = endpoint.answers.kind if endpoint.answers else None
-        for model in (endpoint.body, answer):
+        answers = endpoint.answers.successes if endpoint.answers else ()
+        for model in (endpoint.body, *(answer.kind for answer in answers)):
             if isinstance(model, type):
                 models[model] = None
     wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in models]
@@ -113,8 +121,10 @@ def _content(model: type[BaseModel], schemas: Mapping[str, Any]) -> dict[str, An
 
 
 def _responses(endpoint: Endpoint, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """By status: the one answer when all is well, and every refusal with its codes."""
-    found = {str(endpoint.answers.status if endpoint.answers else "2XX"): _success(endpoint, schemas)}
+    """By status: the answers when all is well, and every refusal with its codes."""
+    found = {"2XX": _success(endpoint, None, schemas)} if endpoint.answers is None else {}
+    for answer in endpoint.answers.successes if endpoint.answers else ():
+        found[str(answer.status)] = _success(endpoint, answer, schemas)
     by_status: dict[int, list[str]] = {}
     for code in _codes(endpoint):
         by_status.setdefault(refusals.status_of_code(code), []).append(code)
@@ -124,8 +134,7 @@ def _responses(endpoint: Endpoint, schemas: Mapping[str, Any]) -> dict[str, Any]
     return found
 
 
-def _success(endpoint: Endpoint, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    answers = endpoint.answers
+def _success(endpoint: Endpoint, answers: Answers | None, schemas: Mapping[str, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {
         "description": "Done",
         "headers": headers_of("request_id", "rate_limit", *(["replayed"] if endpoint.method == "POST" else [])),

@@ -12,6 +12,7 @@ from relay.api.answers import (
     ConnectionId,
     MessageId,
     NumberId,
+    ParticipantId,
     RequestId,
     SessionId,
     VerificationId,
@@ -41,6 +42,7 @@ LIST: Mapping[str, Parameter] = {
 }
 
 _NameOrId = Annotated[str, Field(max_length=64, examples=[example_id(IdKind.POOL)])]
+_TemplateNameOrId = Annotated[str, Field(max_length=64, examples=[example_id(IdKind.TEMPLATE)])]
 _TilePath = Annotated[str, Field(examples=["0/000.p/1"])]
 _Token = Annotated[str, Field(examples=["WyIwMTkz..."])]
 
@@ -48,6 +50,9 @@ _Token = Annotated[str, Field(examples=["WyIwMTkz..."])]
 IN_PATHS: Mapping[str, Parameter] = {
     "sessions/{id}": Parameter("the session", SessionId),
     "holds/{id}": Parameter("the session that is held", SessionId),
+    "participants/{pid}": Parameter("the participant who goes", ParticipantId),
+    "bulk-close/{id}": Parameter("the request", RequestId),
+    "templates/{id}": Parameter("the template, by id or by name", _TemplateNameOrId),
     "messages/{id}": Parameter("the message", MessageId),
     "connections/{id}": Parameter("the connection", ConnectionId),
     "numbers/{id}": Parameter("the number", NumberId),

@@ -20,6 +20,8 @@ A number-masking relay: two people text each other, neither ever sees the other'
 
 TAGS: Mapping[str, str] = {
     "sessions": "Masked conversations of two people.",
+    "templates": "Texts with variables.",
+    "suppressions": "Whom the account must not text.",
     "messages": "What became of a text: metadata only, its words are kept nowhere.",
     "account": "The account's own settings.",
     "connections": "Credentials at providers.",

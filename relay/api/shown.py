@@ -58,6 +58,7 @@ class Session(Shown):
     expires_at: Annotated[Time, Field(examples=["2026-11-21T08:00:00Z"])]
     idle_timeout: Annotated[int | None, Field(description="seconds since the last text", examples=[3600])]
     cool_down: Annotated[int, Field(description="seconds", examples=[259200])]
+    expiring_notice: Annotated[int | None, Field(description="seconds before its end", examples=[600])]
     last_message_at: Annotated[Time | None, Field(examples=[None])]
     closed_at: Annotated[Time | None, Field(examples=[None])]
     close_reason: Annotated[CloseReason | None, Field(examples=[None])]
@@ -122,12 +123,20 @@ class Message(Shown):
     reason: Annotated[Reason | None, Field(description="why it stopped", examples=[None])]
     segments: Annotated[int, Field(ge=0, examples=[1])]
     received_at: Time
+    send_at: Annotated[Time | None, Field(description="not before then", examples=[None])]
     accepted_at: Annotated[Time | None, Field(description="by the provider")]
     delivered_at: Time | None
 
 
 class MessagePage(Page[Message]):
     """Messages of a session, newest first."""
+
+
+class QuietHours(Shown):
+    """When people are left in peace, by their own clock. The same twice: never."""
+
+    from_: Annotated[str, Field(alias="from", pattern="^[0-2][0-9]:[0-5][0-9]$", examples=["21:00"])]
+    to: Annotated[str, Field(pattern="^[0-2][0-9]:[0-5][0-9]$", examples=["08:00"])]
 
 
 class AccountSettings(Shown):
@@ -146,6 +155,8 @@ class AccountSettings(Shown):
     default_expires_in: Seconds
     default_idle_timeout: Annotated[int | None, Field(description="seconds", examples=[3600])]
     default_cool_down: Annotated[Seconds, Field(examples=[259200])]
+    default_expiring_notice: Annotated[int | None, Field(description="seconds before a session's end", examples=[600])]
+    quiet_hours: QuietHours
     created_at: Time
 
 
@@ -194,6 +205,13 @@ class NumberPage(Page[Number]):
     """Numbers, newest first."""
 
 
+class KeywordRule(Shown):
+    """A word that people may text to the pool's numbers, and what is answered."""
+
+    keyword: Annotated[str, Field(examples=["where"])]
+    reply: Annotated[str | None, Field(examples=["Your driver is near."])]
+
+
 class Pool(Shown):
     """Numbers that sessions draw from."""
 
@@ -201,6 +219,7 @@ class Pool(Shown):
     name: PoolName
     status: Literal["ready", "preparing"]
     require_verified: Annotated[bool, Field(examples=[False])]
+    rules: list[KeywordRule]
     created_at: Time
 
 

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from relay.api.answers import Page, Shown, TemplateId, Time, gives
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
-from relay.api.schemas import Body, Name, Text, no_phone
+from relay.api.parameters import LIST
+from relay.api.schemas import Body, Name, Text, no_phone, shown_by
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
 from relay.core.templates import parse
@@ -20,15 +22,35 @@ TemplateText = Annotated[Text, AfterValidator(no_phone)]
 
 
 class TemplateBody(Body):
+    model_config = shown_by({"name": "near", "text": "{driver} is near", "language": "en"})
+
     name: Name
     text: Annotated[TemplateText, Field(description="{driver} is a variable; {{ and }} are braces")]
     language: Language | None = None
 
 
 class TemplateChangeBody(Body):
+    model_config = shown_by({"text": "{driver} waits"})
+
     name: Name | None = None
     text: TemplateText | None = None
     language: Language | None = None
+
+
+class Template(Shown):
+    """A text with variables, kept."""
+
+    id: TemplateId
+    name: Annotated[str, Field(examples=["near"])]
+    text: Annotated[str, Field(examples=["{driver} is near"])]
+    variables: Annotated[list[str], Field(description="in the order of the text", examples=[["driver"]])]
+    language: Annotated[str | None, Field(examples=["en"])]
+    created_at: Time
+    changed_at: Time
+
+
+class TemplatePage(Page[Template]):
+    """Templates, newest first."""
 
 
 async def add_template(call: Call) -> Reply:
@@ -72,13 +94,17 @@ def template_json(t: StoredTemplate) -> dict[str, Any]:
     }
 
 
-_LIST = {"limit": "1 to 200, default 50", "cursor": "next_cursor of the page before"}
 _S = Scope.SESSIONS
 
+# fmt: off
 ENDPOINTS = (
-    Endpoint("POST", "/v1/templates", _S, add_template, "Keep a text with variables", TemplateBody),
-    Endpoint("GET", "/v1/templates", _S, list_templates, "Templates, newest first", query=_LIST),
-    Endpoint("GET", "/v1/templates/{id}", _S, read_template, "One template, by id or name"),
-    Endpoint("PATCH", "/v1/templates/{id}", _S, change_template, "Change it; waiting texts stay", TemplateChangeBody),
-    Endpoint("DELETE", "/v1/templates/{id}", _S, remove_template, "Remove it; waiting texts stay"),
+    Endpoint("POST", "/v1/templates", _S, add_template, "Keep a text with variables", TemplateBody,
+             answers=gives(Template, "template_name_taken", status=201)),
+    Endpoint("GET", "/v1/templates", _S, list_templates, "Templates, newest first", query=LIST,
+             answers=gives(TemplatePage)),
+    Endpoint("GET", "/v1/templates/{id}", _S, read_template, "One template, by id or name", answers=gives(Template)),
+    Endpoint("PATCH", "/v1/templates/{id}", _S, change_template, "Change it; waiting texts stay", TemplateChangeBody,
+             answers=gives(Template, "template_name_taken")),
+    Endpoint("DELETE", "/v1/templates/{id}", _S, remove_template, "Remove it; waiting texts stay", answers=gives(None)),
 )
+# fmt: on

@@ -158,6 +158,23 @@ def test_every_example_is_right_when_it_is_held_to_its_schema() -> None:
             Draft202012Validator(parameter["schema"]).validate(parameter["example"])
 
 
+def test_a_link_leads_to_all_that_takes_the_id_when_a_post_has_made_it() -> None:
+    links = {
+        operation["operationId"]: set(answer["links"])
+        for _, _, operation in operations()
+        for answer in operation["responses"].values()
+        if "links" in answer
+    }
+
+    assert links["open_session"] == {
+        *("read_session", "change_session", "erase_session", "close_session", "send_text", "list_messages"),
+        *("replace_participant", "reopen_session"),
+    }
+    assert links["send_text"] == {"read_message", "retry_message", "discard_message"}
+    assert links["make_privacy_request"] == {"read_privacy_request"}
+    assert "dry_run" not in links
+
+
 @pytest.mark.parametrize("kind", list(IdKind))
 def test_an_id_of_an_example_is_one_when_it_is_read(kind: IdKind) -> None:
     assert parse(kind, example_id(kind))
