@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     request_lease: float = Field(30.0, ge=1, description="When a POST whose process died may be done again")
     api_rate: float = Field(200.0, gt=0, description="API requests per second, for each key and process")
     drain_within: float = Field(20.0, gt=0, description="Longest wait for sends under way when stopping")
+    loopback_webhooks: bool = Field(
+        False, description="Also post webhooks to plain http addresses of this machine; for tests and trials"
+    )
     carrier_url: Annotated[str, AfterValidator(_is_loopback)] = Field(
         "", description="A simulated carrier on this machine, in place of every provider; for tests and trials"
     )

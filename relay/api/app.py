@@ -32,6 +32,7 @@ from relay.api import (
     problems,
     sessions,
     verifications,
+    webhooks,
 )
 from relay.api.call import Call, Endpoint, RawReply, Reply, Services
 from relay.api.limits import Limits
@@ -61,6 +62,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *privacy.ENDPOINTS,
     *audit.ENDPOINTS,
     *audit_exports.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 )
 
 # With a letter in it: one of digits alone may be a phone, and the log would keep it.
@@ -192,14 +194,16 @@ class _Visit:
         if isinstance(begun, Answer):
             return _replayed(begun)
         try:
-            response = _response(await self._handle(caller, body, begun.seed))
+            reply = await self._handle(caller, body, begun.seed)
         except RelayError as error:
             response = _refusal(error, self.request_id)
             if not _is_final(error):
                 await self.services.idempotency.let_go(begun)
                 return response
-        await self._store(begun, response)
-        return response
+            await self._store(begun, response)
+            return response
+        await self._store(begun, _response(reply.again if isinstance(reply, Reply) else reply))
+        return _response(reply)
 
     async def _store(self, begun: Begun, response: Response) -> None:
         try:

@@ -128,7 +128,14 @@ def _house(given: Settings, *, ephemeral: bool) -> Iterator[_House]:
     """The listening socket before anything else, then the carrier and the database, which start side by side."""
     with listen(_HOST, given.port) as listener, _folder(given, ephemeral=ephemeral) as folder:
         url = f"http://{_HOST}:{listener.getsockname()[1]}"
-        changes = {"database_url": "", "data_dir": folder, "keyring": None, "public_url": url, **_BRISK}
+        changes = {
+            "database_url": "",
+            "data_dir": folder,
+            "keyring": None,
+            "public_url": url,
+            "loopback_webhooks": True,
+            **_BRISK,
+        }
         settings = given.model_copy(update=changes)
         memory = memories.recall(folder)
         with Child.start(memory) as carrier, database(settings) as dsn:

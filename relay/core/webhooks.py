@@ -1,8 +1,8 @@
 """What an account's endpoints are told, when they are tried again, and when nobody tries any more.
 
-An event goes to every enabled endpoint that was there before it and whose filter takes it. It has the same id and the same body
-at every try; its number within its session tells a receiver in which order things happened, because deliveries promise none.
-Nothing here holds a phone or a text: an event has only ids and words of closed lists.
+An event goes to every enabled endpoint that was there before it and whose filter takes it. It has the same id and the
+same body at every try; its number within its session tells a receiver in which order things happened, because
+deliveries promise none. Nothing here holds a phone or a text: an event has only ids and words of closed lists.
 """
 
 from __future__ import annotations
@@ -158,7 +158,8 @@ def body_of(event: Happened) -> bytes:
 
 
 def read_filter(patterns: Sequence[str]) -> tuple[str, ...]:
-    """Which events an endpoint wants: ``*``, ``session.*`` or ``session.closed``. Raises InvalidInput, which repeats nothing."""
+    """Which events an endpoint wants: ``*``, ``session.*`` or ``session.closed``. Raises InvalidInput, which repeats
+    nothing."""
     if not 1 <= len(patterns) <= LONGEST_FILTER:
         raise InvalidInput(Problem("events", "invalid", f"must be a list of 1 to {LONGEST_FILTER}"))
     families = {f"{name.partition('.')[0]}.*" for name in EVENT_TYPES}
@@ -204,7 +205,8 @@ def in_sessions(events: Iterable[Happened]) -> Counter[UUID]:
 
 
 def sequences(events: Sequence[Happened], last: Mapping[UUID, int]) -> dict[UUID, int | None]:
-    """The number of each event within its session, in the given order. ``last``: of each session, its highest, these included."""
+    """The number of each event within its session, in the given order. ``last``: of each session, its highest, these
+    included."""
     free = {session_id: last[session_id] - count + 1 for session_id, count in in_sessions(events).items()}
     given: dict[UUID, int | None] = {}
     for event in events:
@@ -280,3 +282,14 @@ def judge(answer: Answer, *, tries: int, now: datetime, jitter: float, failing_s
         return Verdict(DeliveryState.FAILED, failure)
     asked = timedelta(seconds=min(answer.retry_after or 0.0, LONGEST_WAIT.total_seconds()))
     return Verdict(DeliveryState.WAITING, failure, now + max(SCHEDULE[tries] * (1 + JITTER * jitter), asked))
+
+
+def newest(looks: Sequence[tuple[Sequence[UUID], UUID | None]], limit: int) -> tuple[list[UUID], UUID | None]:
+    """The newest of what several looks found, and where to go on; None = there is no more. Each look: ids, newest
+    first, and how far it got; None = to the end. Of what lies beyond where one of them stopped nothing may be said:
+    there may be more between."""
+    stopped = max((last for _, last in looks if last is not None), default=None)
+    found = sorted((one for ids, _ in looks for one in ids if stopped is None or one >= stopped), reverse=True)
+    if len(found) > limit:
+        return found[:limit], found[limit - 1]
+    return found, stopped

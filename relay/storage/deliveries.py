@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from relay.core.ids import bucket_of
@@ -87,8 +88,6 @@ async def page(
     return [_delivery(dict(row)) for row in rows]
 
 
-def _delivery(values: dict[str, object]) -> Delivery:
+def _delivery(values: dict[str, Any]) -> Delivery:
     failure = values.pop("failure")
-    return Delivery(
-        **values | {"state": DeliveryState(values["state"]), "failure": failure and Failure(failure)}  # type: ignore[arg-type]  # the row's own types
-    )
+    return Delivery(**{**values, "state": DeliveryState(values["state"]), "failure": failure and Failure(failure)})

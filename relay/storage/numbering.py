@@ -1,4 +1,5 @@
-"""Which events the account's endpoints have been given, told by a mark beside them; and events as endpoints are told of them."""
+"""Which events the account's endpoints have been given, told by a mark beside them; and events as endpoints are told of
+them."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ async def looked_to(tx: Transaction, bucket: int) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One step through the events of a bucket. ``last``: where it ended; None = there is nothing further on. ``seen``: how many
-    there were, of whatever account; ``ids``: those that were looked for."""
+    """One step through the events of a bucket. ``last``: where it ended; None = there is nothing further on. ``seen``:
+    how many there were, of whatever account; ``ids``: those that were looked for."""
 
     last: UUID | None
     seen: int
@@ -32,8 +33,8 @@ class Look:
 
 
 async def look(tx: Transaction, bucket: int, since: Mapping[UUID, datetime], *, behind: UUID, limit: int) -> Look:
-    """Look through the next events, in the order of their ids, for such as have no number. ``since``: accounts, and since when
-    they have endpoints."""
+    """Look through the next events, in the order of their ids, for such as have no number. ``since``: accounts, and
+    since when they have endpoints."""
     args = (behind, limit, list(NOT_TOLD), list(since), list(since.values()))
     row = await tx.fetchrow(_SQL["look"], bucket, *args)
     return Look(row["last"], row["seen"], row["fresh"]) if row else Look(None, 0, [])

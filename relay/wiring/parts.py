@@ -15,6 +15,7 @@ from relay.core.errors import KeyringRefused
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
+from relay.providers.guarded import GuardedTransport, open_guarded_transport
 from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.affected import Affected
@@ -44,6 +45,11 @@ from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
+from relay.services.webhooks import Webhooks
+from relay.services.webhooks.delivering import Delivering
+from relay.services.webhooks.ledger import Ledger
+from relay.services.webhooks.posting import Posting
+from relay.services.webhooks.telling import Telling
 from relay.settings import Settings
 from relay.storage import database, migrate
 from relay.storage import keyring as published
@@ -82,6 +88,9 @@ class Relay:
     subjects: Subjects
     texts: Texts
     verifications: Verifications
+    webhooks: Webhooks
+    telling: Telling
+    delivering: Delivering
     inbound: Inbound
     optouts: OptOuts
     receipts: Receipts
@@ -117,6 +126,11 @@ class Relay:
         return AuditExports(self.database)
 
     @property
+    def ledger(self) -> Ledger:
+        """What has happened, and which endpoint was told."""
+        return Ledger(self.database, self.configuration)
+
+    @property
     def public_url(self) -> str:
         """Where the world finds this installation."""
         return self.settings.public_url
@@ -136,8 +150,11 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
         await migrate.check(db)
         vault = open_vault(await open_keyring(db, settings.keyring_path, may_make=settings.keyring is None))
         times = {"deadline": settings.send_deadline, "connect_timeout": settings.connect_timeout}
-        async with open_transport(connections=settings.sockets + AT_ONCE, **times) as transport:
-            relay = build(settings, db, vault, transport)
+        async with (
+            open_transport(connections=settings.sockets + AT_ONCE, **times) as transport,
+            open_guarded_transport(loopback_allowed=settings.loopback_webhooks) as guarded,
+        ):
+            relay = build(settings, db, vault, transport, guarded)
             if not restoring:
                 await relay.restoring.check()
                 await relay.rotation.look()
@@ -146,8 +163,10 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
         await db.close()
 
 
-def build(settings: Settings, db: Database, vault: Vault, transport: Transport) -> Relay:
-    """Put the parts together."""
+def build(
+    settings: Settings, db: Database, vault: Vault, transport: Transport, guarded: GuardedTransport | None = None
+) -> Relay:
+    """Put the parts together. Without ``guarded`` it posts nothing to customers' addresses."""
     config = Configuration(db)
     adapters = {adapter.name: adapter for adapter in PROVIDERS}
     base_urls = dict.fromkeys(adapters, settings.carrier_url) if settings.carrier_url else {}
@@ -161,6 +180,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
     optouts = OptOuts(db, config, vault, adapters, queued, copies)
     audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
     erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
+    posting = Posting(vault, guarded, http_allowed=settings.loopback_webhooks)
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
         settings=settings,
@@ -181,6 +201,9 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
+        webhooks=Webhooks(db, config, posting),
+        telling=Telling(db, config),
+        delivering=Delivering(db, config, posting),
         inbound=Inbound(db, config, vault, optouts.take, queued, copies),
         optouts=optouts,
         receipts=Receipts(db, copies),

@@ -62,6 +62,11 @@ def _hold(world: World) -> dict[str, object]:
     return {"kind": "hold", "session": world["session"], "operator_reason": "legal_claim"}
 
 
+def _webhook(_: World) -> dict[str, object]:
+    return {"url": "https://hooks.example.com/relay?token=abc", "events": ["session.*"]}
+
+
+_W = Scope.WEBHOOKS
 _S, _N, _A, _P, _L = Scope.SESSIONS, Scope.NUMBERS, Scope.ADMIN, Scope.PRIVACY, Scope.AUDIT
 
 #: In an order in which each can succeed in one world after the others: what ends something comes last.
@@ -103,6 +108,16 @@ CONTRACT: tuple[Row, ...] = (
     Row("GET", "/v1/privacy/retention", _P, also=(Scope.AUDIT,)),
     Row("GET", "/v1/privacy/processing-record", _P),
     Row("GET", "/v1/privacy/affected", _P),
+    Row("POST", "/v1/webhooks", _W, body=_webhook),
+    Row("GET", "/v1/webhooks", _W),
+    Row("GET", "/v1/webhooks/{id}", _W, "webhook"),
+    Row("PATCH", "/v1/webhooks/{id}", _W, "webhook", lambda _: {"events": ["*"]}),
+    Row("POST", "/v1/webhooks/{id}/rotate", _W, "webhook", _nothing),
+    Row("POST", "/v1/webhooks/{id}/test", _W, "webhook", _nothing),
+    Row("GET", "/v1/webhooks/{id}/deliveries", _W, "webhook"),
+    Row("GET", "/v1/events", _W),
+    Row("POST", "/v1/events/{id}/replay", _W, "event", _nothing),
+    Row("DELETE", "/v1/webhooks/{id}", _W, "webhook"),
     Row("GET", "/v1/audit/checkpoint", _L),
     Row("GET", "/v1/audit/tile/{path}", _L, tail="entries/000.p/1"),
     Row("GET", "/v1/audit/proof", _L, asked="entry"),
@@ -125,6 +140,8 @@ KINDS = {
     "verification": IdKind.VERIFICATION,
     "request": IdKind.REQUEST,
     "audit export": IdKind.REQUEST,
+    "webhook": IdKind.ENDPOINT,
+    "event": IdKind.EVENT,
 }
 
 
@@ -139,10 +156,14 @@ async def furnished(api: Api) -> World:
     )
     await api.rig.relay.audit_log.seal(api.rig.account.bucket)
     entries = (await api.ask("GET", "/v1/audit/entries?limit=1")).json()["data"]
+    webhook = await api.made("/v1/webhooks", _webhook({}))
+    events = (await api.ask("GET", f"/v1/events?type=session.opened&session={session['id']}")).json()["data"]
     spare = {"number": "+12025550108", "connection": api.connection, "reserved": True}
     return {
         "session": session["id"],
         "entry": entries[0]["id"],
+        "webhook": webhook["id"],
+        "event": events[0]["id"],
         "audit export": (await api.made("/v1/audit/exports", {}))["id"],
         "held session": held["id"],
         "request": request["id"],
