@@ -327,7 +327,8 @@ async def test_an_event_is_posted_again_when_its_process_dies_before_the_mark(ri
 
     async def hang(_: Told) -> int:
         arrived.set()
-        return await asyncio.get_running_loop().create_future()
+        await asyncio.Event().wait()
+        return 200
 
     rig.customers.answer = hang
     dying = asyncio.create_task(rig.relay.delivering.deliver(rig.account.bucket, view.endpoint.id))

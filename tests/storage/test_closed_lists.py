@@ -22,6 +22,7 @@ from relay.core.model import (
 )
 from relay.core.phone import NumberKind
 from relay.core.subject import OperatorReason, RequestKind
+from relay.core.webhooks import DeliveryState, DisabledReason, EndpointStatus, Failure
 from relay.storage.embedded import EmbeddedServer
 from tests.databases import in_database
 
@@ -39,6 +40,10 @@ LISTS: dict[str, type[StrEnum]] = {
     "hold_reason": HoldReason,
     "privacy_request_kind": RequestKind,
     "privacy_request_reason": OperatorReason,
+    "endpoint_status": EndpointStatus,
+    "endpoint_disabled_reason": DisabledReason,
+    "delivery_state": DeliveryState,
+    "delivery_failure": Failure,
 }
 
 

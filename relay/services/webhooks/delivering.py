@@ -47,7 +47,7 @@ class Delivering:
     configuration: Configuration
     posting: Posting
     places: Places = field(default_factory=Places)
-    _mute: set[UUID] = field(default_factory=set)  #: endpoints that did not answer when they were last asked
+    _mute: dict[UUID, bool] = field(default_factory=dict)  #: endpoints that were asked; whether the last did not answer
 
     async def with_due(self, bucket: int) -> list[UUID]:
         """The endpoints for which something is due in a bucket."""
@@ -58,14 +58,15 @@ class Delivering:
             return await deliveries.with_due(tx, bucket, [one.id for one in known])
 
     async def deliver(self, bucket: int, endpoint_id: UUID) -> int:
-        """Post a batch of what is due for one endpoint; says how many were tried. One that was mute gets one at a time."""
+        """Post a batch of what is due for one endpoint; says how many were tried. One that has not answered gets one at a
+        time."""
         endpoint = (await self.configuration.current()).endpoints.get(endpoint_id)
         if endpoint is None:
             return 0
         if not endpoint.is_enabled:
             await self.database.run(lambda tx: deliveries.give_up(tx, bucket, endpoint_id), single=True)
             return 0
-        limit = 1 if endpoint_id in self._mute else _BATCH
+        limit = 1 if self._mute.get(endpoint_id, True) else _BATCH
         due = await self.database.run(lambda tx: deliveries.due(tx, bucket, endpoint_id, limit=limit), single=True)
         return await self._round(bucket, endpoint, due) if due else 0
 
@@ -84,7 +85,7 @@ class Delivering:
         event = events.get(one.event_id)
         if event is None:  # it was forgotten just now, and its delivery with it
             return
-        async with self.places.one(rounds.endpoint):
+        async with self.places.one(rounds.endpoint, is_mute=self._mute.get(rounds.endpoint.id, False)):
             if rounds.is_mute or rounds.disable is not None:
                 return
             rounds.tried += 1
@@ -117,7 +118,8 @@ class Delivering:
 
     async def _note_health(self, rounds: _Round) -> None:
         endpoint_id = rounds.endpoint.id
-        (self._mute.add if rounds.is_mute else self._mute.discard)(endpoint_id)
+        if rounds.tried:
+            self._mute[endpoint_id] = rounds.is_mute
         if rounds.was_taken and rounds.failing_since is not None:
             await self.database.run(lambda tx: endpoints.took(tx, endpoint_id), single=True)
         if rounds.tried and not rounds.was_taken and rounds.failing_since is None:

@@ -1,29 +1,45 @@
-"""How many endpoints may be waited for at once: so few of one, of one account and in all that none keeps the others
-waiting."""
+"""How many endpoints may be waited for at once: so few of one, of one account and in all that none keeps the others waiting.
+
+Those that did not answer when they were last asked share places of their own, one for each: however many hang, and for however
+long, those that answer do not notice.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from relay.storage.configuration import Endpoint
 
 
-class Places:
-    """Of one process. Whoever waits for a place, waits behind its own endpoint's deliveries first, then behind its
-    account's."""
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Places of one kind."""
 
-    def __init__(self, *, of_endpoint: int = 4, of_account: int = 12, in_all: int = 48) -> None:
-        self._of_endpoint, self._of_account = of_endpoint, of_account
-        self._in_all = asyncio.Semaphore(in_all)
-        self._taken: dict[UUID, asyncio.Semaphore] = {}
+    of_endpoint: int
+    of_account: int
+    in_all: asyncio.Semaphore
+    taken: dict[UUID, asyncio.Semaphore] = field(default_factory=dict)
+
+
+class Places:
+    """Of one process. Whoever waits, waits behind its own endpoint's deliveries first, then behind its account's.
+
+    An account has more places than it may have endpoints: a fresh one gets a single event at first, as one that hung.
+    """
+
+    def __init__(self) -> None:
+        self._lively = _Room(of_endpoint=4, of_account=24, in_all=asyncio.Semaphore(48))
+        self._mute = _Room(of_endpoint=1, of_account=4, in_all=asyncio.Semaphore(16))
 
     @asynccontextmanager
-    async def one(self, endpoint: Endpoint) -> AsyncIterator[None]:
+    async def one(self, endpoint: Endpoint, *, is_mute: bool) -> AsyncIterator[None]:
         """Wait for a place and hold it."""
-        own = self._taken.setdefault(endpoint.id, asyncio.Semaphore(self._of_endpoint))
-        account = self._taken.setdefault(endpoint.account_id, asyncio.Semaphore(self._of_account))
-        async with own, account, self._in_all:
+        room = self._mute if is_mute else self._lively
+        own = room.taken.setdefault(endpoint.id, asyncio.Semaphore(room.of_endpoint))
+        account = room.taken.setdefault(endpoint.account_id, asyncio.Semaphore(room.of_account))
+        async with own, account, room.in_all:
             yield

@@ -27,6 +27,7 @@ class Posting:
     vault: Vault
     transport: GuardedTransport | None
     http_allowed: bool
+    within: float = DEADLINE
 
     def url(self, text: str) -> CustomerUrl:
         """An address as an account gives it. Raises InvalidInput."""
@@ -50,7 +51,7 @@ class Posting:
         signed = signing.headers(secrets, public(IdKind.EVENT, event.id), now - offset, body)
         headers = {"content-type": "application/json", **signed}
         try:
-            answer = await self.transport.post(self.url(settings.url), body, headers, within=DEADLINE)
+            answer = await self.transport.post(self.url(settings.url), body, headers, within=self.within)
         except NotAnswered as error:
             return Answer(failure=Failure(error.kind))
         return Answer(answer.status, retry_after=answer.retry_after)
