@@ -112,5 +112,6 @@ def test_the_defaults_are_the_ones_that_were_decided() -> None:
         "request_lease": 30.0,
         "api_rate": 200.0,
         "drain_within": 20.0,
+        "loopback_webhooks": False,
         "carrier_url": "",
     }

@@ -272,6 +272,7 @@ def _print_welcome(address: _Address, folder: Path) -> None:
         Text.assemble(("  Audit       ", "dim"), f"{address.url}/console", ("  key ", "dim"), address.audit_key),
         Text.assemble(("  API         ", "dim"), f"{address.url}/v1"),
         Text.assemble(("  Key         ", "dim"), address.api_key),
+        Text.assemble(("  Webhooks    ", "dim"), "may go to http:// addresses of this machine"),
         Text.assemble(("  Data        ", "dim"), f"{folder}\n"),
         Text("  Open a session from another terminal:", style="dim"),
         Text(f"  curl -s {address.url}/v1/sessions \\"),

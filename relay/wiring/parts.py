@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -77,7 +78,6 @@ class Relay:
     adapters: dict[str, Adapter]
     transport: Transport
     accounts: Accounts
-    affected: Affected
     audit_log: AuditLog
     connections: Connections
     idempotency: Idempotency
@@ -88,7 +88,6 @@ class Relay:
     subjects: Subjects
     texts: Texts
     verifications: Verifications
-    webhooks: Webhooks
     telling: Telling
     delivering: Delivering
     inbound: Inbound
@@ -124,6 +123,16 @@ class Relay:
     def audit_exports(self) -> AuditExports:
         """The audit log as it is exported."""
         return AuditExports(self.database)
+
+    @property
+    def affected(self) -> Affected:
+        """Whom a leak concerns."""
+        return Affected(self.database, self.configuration)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Where accounts want to be told what happens."""
+        return Webhooks(self.database, self.configuration, self.delivering.posting)
 
     @property
     def ledger(self) -> Ledger:
@@ -172,10 +181,7 @@ def build(
     base_urls = dict.fromkeys(adapters, settings.carrier_url) if settings.carrier_url else {}
     ambiguity_times = AmbiguityTimes(settings.ask_after, settings.give_up_after)
     wakeup = Wakeup()
-
-    async def queued(bucket: int) -> None:
-        await wakeup.hint(bucket, db)
-
+    queued = partial(wakeup.hint, database=db)
     copies = _carrier_copies(settings, vault, adapters)
     optouts = OptOuts(db, config, vault, adapters, queued, copies)
     audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
@@ -190,7 +196,6 @@ def build(
         adapters=adapters,
         transport=transport,
         accounts=Accounts(db, config),
-        affected=Affected(db, config),
         audit_log=audit_log,
         connections=Connections(db, config, vault, adapters, transport, base_urls),
         idempotency=Idempotency(db, vault, timedelta(seconds=settings.request_lease)),
@@ -201,7 +206,6 @@ def build(
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
-        webhooks=Webhooks(db, config, posting),
         telling=Telling(db, config),
         delivering=Delivering(db, config, posting),
         inbound=Inbound(db, config, vault, optouts.take, queued, copies),

@@ -1,5 +1,5 @@
--- Telling an account's own servers what has happened. Nothing here is written by whoever writes an event: which events have been
--- told of is marked beside them.
+-- Telling an account's own servers what has happened. Nothing here is written by whoever writes an event: which events
+-- have been told of is marked beside them.
 
 -- A reference table. Its address may hold a token, so it is sealed with the secrets that sign.
 create table endpoint (
@@ -26,8 +26,8 @@ create table endpoint_health (
     primary key (bucket, endpoint_id)
 );
 
--- Beside the events: which of them have been given to the endpoints that there were, and their number within their session. A row goes
--- with its event.
+-- Beside the events: which of them have been given to the endpoints that there were, and their number within their
+-- session. A row goes with its event.
 create table numbered_event (
     bucket smallint not null,
     event_id uuid not null,
@@ -43,7 +43,8 @@ create table session_sequence (
     primary key (bucket, session_id)
 );
 
--- How far the events of a bucket were looked through: where the next look begins, not what it trusts in. Locked by whoever gives numbers.
+-- How far the events of a bucket were looked through: where the next look begins, not what it trusts in. Locked by
+-- whoever gives numbers.
 create table numbering (
     bucket smallint not null,
     looked_to timestamptz not null,

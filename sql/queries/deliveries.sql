@@ -9,8 +9,8 @@ select $1::smallint, t.endpoint_id, t.event_id, t.account_id, $2::timestamptz, $
     on conflict (bucket, endpoint_id, event_id) do nothing;
 
 -- name: again
--- $1 bucket $2 now $3 event $4 account | $5 endpoints. From the beginning, whatever became of it. The event is held until then: it must not
--- be forgotten in between
+-- $1 bucket $2 now $3 event $4 account | $5 endpoints. From the beginning, whatever became of it. The event is held
+-- until then: it must not be forgotten in between
 with e as materialized (
     select e.id, e.account_id from event e
      where e.bucket = $1::smallint and e.id = $3::uuid and e.account_id = $4::uuid for key share
@@ -37,8 +37,8 @@ select d.event_id, d.tries from delivery d
  order by d.due_at limit $4;
 
 -- name: settle
--- $1 bucket $2 endpoint $3 event $4 tries before this one $5 state $6 due, if it waits $7 now $8 status of the answer $9 failure. None of
--- what somebody else has settled meanwhile
+-- $1 bucket $2 endpoint $3 event $4 tries before this one $5 state $6 due, if it waits $7 now $8 status of the answer
+-- $9 failure. None of what somebody else has settled meanwhile
 update delivery set state = $5::text, tries = delivery.tries + 1, due_at = $6::timestamptz, last_at = $7::timestamptz,
                     last_status = $8::smallint, failure = $9::text
  where bucket = $1::smallint and endpoint_id = $2::uuid and event_id = $3::uuid and state = 'waiting' and tries = $4::smallint;

@@ -1,8 +1,9 @@
--- The account's own addresses, which are told what happens. Read whole into the configuration's cache; here is what writes them.
+-- The account's own addresses, which are told what happens. Read whole into the configuration's cache; here is what
+-- writes them.
 
 -- name: add
--- $1 account's bucket $2 id $3 account $4 events $5 sealed settings $6 key id $7 now $8 event id $9 how many there may be. No row = it
--- was there, or there are so many
+-- $1 account's bucket $2 id $3 account $4 events $5 sealed settings $6 key id $7 now $8 event id $9 how many there may
+-- be. No row = it was there, or there are so many
 with n as (
     insert into endpoint (id, account_id, events, status, changed_at, sealed_settings, key_id, created_at)
     select $2::uuid, $3::uuid, $4::text[], 'enabled', $7::timestamptz, $5::bytea, $6::int, $7::timestamptz
@@ -25,7 +26,8 @@ select id, account_id, events, status, disabled_reason, changed_at, sealed_setti
 update endpoint set events = $3, sealed_settings = $4, key_id = $5 where id = $2 and account_id = $1;
 
 -- name: set_status
--- $1 account's bucket $2 account $3 id $4 status $5 reason, of a disabled one $6 now $7 event id. Told when it is another than before
+-- $1 account's bucket $2 account $3 id $4 status $5 reason, of a disabled one $6 now $7 event id. Told when it is
+-- another than before
 with n as (
     update endpoint set status = $4::text, disabled_reason = $5::text, changed_at = $6::timestamptz
      where id = $3::uuid and account_id = $2::uuid and status <> $4::text

@@ -1,13 +1,14 @@
--- Beside the events: which of them the account's endpoints were given, and their numbers within their sessions. Reads what the hot path
--- wrote and asks nothing of it. `(select ...) is null` where one would write `not exists`: see the queries that seal.
+-- Beside the events: which of them the account's endpoints were given, and their numbers within their sessions. Reads
+-- what the hot path wrote and asks nothing of it. `(select ...) is null` where one would write `not exists`: see the
+-- queries that seal.
 
 -- name: looked_to
 -- $1 bucket. How far its events were looked through
 select n.looked_to from numbering n where n.bucket = $1::smallint;
 
 -- name: look
--- $1 bucket $2 behind this id $3 limit $4 families that are not told of | $5 accounts $6 since when they have endpoints. One step through
--- the events: where it ended, and which of these accounts' have no number
+-- $1 bucket $2 behind this id $3 limit $4 families that are not told of | $5 accounts $6 since when they have
+-- endpoints. One step through the events: where it ended, and which of these accounts' have no number
 with seen as materialized (
     select e.id, e.account_id, e.type, e.at from event e where e.bucket = $1::smallint and e.id > $2::uuid order by e.id limit $3
 )
@@ -20,7 +21,8 @@ select (select seen.id from seen order by seen.id desc limit 1) as last,
               order by seen.id) as fresh;
 
 -- name: begin
--- $1 bucket $2 where the next look begins; earlier than the last when a clock was set back. One gives numbers at a time in a bucket
+-- $1 bucket $2 where the next look begins; earlier than the last when a clock was set back. One gives numbers at a time
+-- in a bucket
 insert into numbering (bucket, looked_to) values ($1::smallint, $2::timestamptz)
     on conflict (bucket) do update set looked_to = excluded.looked_to;
 
@@ -61,8 +63,8 @@ select e.id, e.account_id, e.type, e.at, e.session_id, e.participant_id, e.messa
  order by e.id desc;
 
 -- name: page
--- $1 bucket $2 account $3 before this id $4 looked through at most $5 families that are not told of $6 type, or null $7 session, or null.
--- Newest first: where the look ended, and the account's
+-- $1 bucket $2 account $3 before this id $4 looked through at most $5 families that are not told of $6 type, or null $7
+-- session, or null. Newest first: where the look ended, and the account's
 with seen as materialized (
     select e.id, e.account_id, e.type, e.session_id from event e
      where e.bucket = $1::smallint and e.id < $3::uuid order by e.id desc limit $4

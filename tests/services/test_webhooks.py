@@ -1,4 +1,5 @@
-"""Endpoints and what they are told: each event once for each that wants it, numbered in its session, signed, tried again."""
+"""Endpoints and what they are told: each event once for each that wants it, numbered in its session, signed, tried
+again."""
 
 from __future__ import annotations
 
@@ -97,7 +98,7 @@ async def test_numbers_follow_the_order_of_events_when_sessions_are_told_in_seve
     for talk in talks:
         numbered = given[public(IdKind.SESSION, talk.id)]
         rows = await rig.rows("select id from event where session_id = $1 order by id", talk.id)
-        in_order = [numbered[public(IdKind.EVENT, row["id"])] for row in rows]  # type: ignore[arg-type]  # a column
+        in_order = [numbered[public(IdKind.EVENT, row["id"])] for row in rows]
         assert in_order == list(range(1, len(rows) + 1))
         assert len(rows) > 6
 

@@ -1,7 +1,8 @@
-"""How many endpoints may be waited for at once: so few of one, of one account and in all that none keeps the others waiting.
+"""How many endpoints may be waited for at once: so few of one, of one account and in all that none keeps the others
+waiting.
 
-Those that did not answer when they were last asked share places of their own, one for each: however many hang, and for however
-long, those that answer do not notice.
+Those that did not answer when they were last asked share places of their own, one for each: however many hang, and for
+however long, those that answer do not notice.
 """
 
 from __future__ import annotations
