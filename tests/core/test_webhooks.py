@@ -233,3 +233,27 @@ def test_no_secret_and_no_address_is_shown_when_settings_are_printed() -> None:
 
     assert "token" not in shown
     assert "whsec" not in shown
+
+
+def found(*numbers: int) -> list[UUID]:
+    return [UUID(int=n) for n in numbers]
+
+
+@pytest.mark.parametrize(
+    ("looks", "limit", "ids", "more"),
+    [
+        ([], 3, [], None),
+        ([([5, 3], None), ([4], None)], 3, [5, 4, 3], None),
+        ([([5, 3], None), ([4], None)], 2, [5, 4], 4),
+        ([([9, 5], 5), ([7, 2], None)], 5, [9, 7, 5], 5),
+        ([([], 6), ([7, 2], None)], 5, [7], 6),
+        ([([], 6), ([], 8)], 5, [], 8),
+        ([([9, 5], 5), ([7, 2], None)], 1, [9], 9),
+    ],
+)
+def test_a_page_ends_where_any_of_its_looks_stopped_when_several_buckets_are_read(
+    looks: list[tuple[list[int], int | None]], limit: int, ids: list[int], more: int | None
+) -> None:
+    seen_so_far = [(found(*numbers), UUID(int=last) if last else None) for numbers, last in looks]
+
+    assert webhooks.newest(seen_so_far, limit) == (found(*ids), UUID(int=more) if more else None)

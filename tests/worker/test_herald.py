@@ -102,6 +102,7 @@ async def all_tried(rig: Rig, count: int) -> bool:
     return await rig.value("select count(*) from delivery where tries > 0") == count
 
 
+@pytest.mark.long
 async def test_nobody_waits_for_those_that_hang_when_they_have_many_events(rig: Rig, there: Listeners) -> None:
     for n in range(18):
         await listen(rig, ["pool.*"], url=f"{there.url}/hang/{n}")
