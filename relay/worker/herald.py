@@ -58,7 +58,7 @@ class Herald:
     async def _known(self) -> frozenset[int]:
         try:
             return frozenset((await self._configuration.current()).endpoints_by_bucket)
-        except StorageUnavailable as error:
+        except Exception as error:  # a login refused for a while must not end this for good
             logs.trouble("webhooks_put_off", error)
             return frozenset()
 
