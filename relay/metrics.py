@@ -28,6 +28,12 @@ redactions = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+deliveries = Counter(
+    "relay_webhook_deliveries",
+    "Tries of telling an endpoint of an event, by what became of the delivery",
+    ["result"],
+    registry=REGISTRY,
+)
 sessions = Counter("relay_sessions", "Sessions opened, reopened and closed", ["what"], registry=REGISTRY)
 requests = Counter("relay_api_requests", "API requests by route and status", ["route", "status"], registry=REGISTRY)
 ack_seconds = Histogram(

@@ -114,5 +114,6 @@ def test_the_defaults_are_the_ones_that_were_decided() -> None:
         "leg_rate": 30,
         "leg_repeats": 5,
         "drain_within": 20.0,
+        "loopback_webhooks": False,
         "carrier_url": "",
     }

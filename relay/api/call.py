@@ -36,6 +36,8 @@ from relay.services.suppressions import Suppressions
 from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
+from relay.services.webhooks import Webhooks
+from relay.services.webhooks.ledger import Ledger
 from relay.storage.configuration import Account, Configuration
 from relay.storage.database import Database
 from relay.vault.vault import Vault
@@ -102,6 +104,10 @@ class Services(Protocol):
     def texts(self) -> Texts: ...
     @property
     def verifications(self) -> Verifications: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
+    @property
+    def ledger(self) -> Ledger: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +134,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a handler answers."""
+    """What a handler answers. ``shown_once``: fields that the same answer, given again, has as null."""
 
     body: Mapping[str, Any]
     status: int = 200
+    shown_once: tuple[str, ...] = ()
+
+    @property
+    def again(self) -> Reply:
+        """What is kept of it, to be given again."""
+        return Reply({**self.body, **dict.fromkeys(self.shown_once)}, self.status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ RULES: Mapping[DataClass, Rule] = {
             " geo_fallback seating people_since",
             participant="bucket id session_id slot status label number_id",
             erasure="bucket session_id account_id asked_at",
+            session_sequence="bucket session_id last",
         ),
     ),
     DataClass.MESSAGE: Rule(
@@ -147,8 +148,11 @@ RULES: Mapping[DataClass, Rule] = {
         "30 days after it happened",
         CLEAR,
         columns(
-            event="bucket id account_id type session_id participant_id message_id number_id verification_id reason at",
+            event="bucket id account_id type session_id participant_id message_id number_id verification_id endpoint_id reason"
+            " at",
             sealed_event="bucket event_id",
+            numbered_event="bucket event_id n",
+            delivery="bucket endpoint_id event_id account_id state tries made_at due_at last_at last_status failure",
         ),
     ),
     DataClass.AUDIT_ENTRY: Rule(
@@ -270,7 +274,7 @@ RULES: Mapping[DataClass, Rule] = {
         columns(turn="bucket name at"),
     ),
     DataClass.CREDENTIALS: Rule(
-        "API keys, as hashes, and the credentials at carriers",
+        "API keys, as hashes, the credentials at carriers, and the account's webhooks with their secrets",
         _STAFF,
         "to let in who may, and to be let in",
         None,
@@ -281,6 +285,7 @@ RULES: Mapping[DataClass, Rule] = {
             audit_reader="bucket key_id noted_at",
             console_link="bucket key_id account_id secret_hash created_at expires_at used_at used_by refused_at",
             connection="id account_id provider sealed_credentials key_id created_at",
+            endpoint="id account_id events status disabled_reason changed_at sealed_settings key_id created_at",
         ),
     ),
     DataClass.CONFIGURATION: Rule(
@@ -313,6 +318,8 @@ RULES: Mapping[DataClass, Rule] = {
             process="owner until",
             forgetting="bucket passed_at",
             sealing="bucket account_id looked_to",
+            numbering="bucket looked_to",
+            endpoint_health="bucket endpoint_id failing_since",
             journal="id position",
             configuration="id version",
             keyring_check="purpose key_id answer use_from in_use in_use_since destroyed_at told_of_use told_of_end",

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -16,6 +17,7 @@ from relay.core.loops import LegLimits
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
+from relay.providers.guarded import GuardedTransport, open_guarded_transport
 from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.affected import Affected
@@ -52,6 +54,11 @@ from relay.services.suppressions import Suppressions
 from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
+from relay.services.webhooks import Webhooks
+from relay.services.webhooks.delivering import Delivering
+from relay.services.webhooks.ledger import Ledger
+from relay.services.webhooks.posting import Posting
+from relay.services.webhooks.telling import Telling
 from relay.settings import Settings
 from relay.storage import database, migrate
 from relay.storage import keyring as published
@@ -79,7 +86,6 @@ class Relay:
     adapters: dict[str, Adapter]
     transport: Transport
     accounts: Accounts
-    affected: Affected
     audit_log: AuditLog
     connections: Connections
     idempotency: Idempotency
@@ -90,6 +96,8 @@ class Relay:
     subjects: Subjects
     texts: Texts
     verifications: Verifications
+    telling: Telling
+    delivering: Delivering
     inbound: Inbound
     optouts: OptOuts
     receipts: Receipts
@@ -151,6 +159,21 @@ class Relay:
         return Templates(self.database)
 
     @property
+    def affected(self) -> Affected:
+        """Whom a leak concerns."""
+        return Affected(self.database, self.configuration)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Where accounts want to be told what happens."""
+        return Webhooks(self.database, self.configuration, self.delivering.posting)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What has happened, and which endpoint was told."""
+        return Ledger(self.database, self.configuration)
+
+    @property
     def public_url(self) -> str:
         """Where the world finds this installation."""
         return self.settings.public_url
@@ -170,8 +193,11 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
         await migrate.check(db)
         vault = open_vault(await open_keyring(db, settings.keyring_path, may_make=settings.keyring is None))
         times = {"deadline": settings.send_deadline, "connect_timeout": settings.connect_timeout}
-        async with open_transport(connections=settings.sockets + AT_ONCE, **times) as transport:
-            relay = build(settings, db, vault, transport)
+        async with (
+            open_transport(connections=settings.sockets + AT_ONCE, **times) as transport,
+            open_guarded_transport(loopback_allowed=settings.loopback_webhooks) as guarded,
+        ):
+            relay = build(settings, db, vault, transport, guarded)
             if not restoring:
                 await relay.restoring.check()
                 await relay.rotation.look()
@@ -180,22 +206,22 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
         await db.close()
 
 
-def build(settings: Settings, db: Database, vault: Vault, transport: Transport) -> Relay:
-    """Put the parts together."""
+def build(
+    settings: Settings, db: Database, vault: Vault, transport: Transport, guarded: GuardedTransport | None = None
+) -> Relay:
+    """Put the parts together. Without ``guarded`` it posts nothing to customers' addresses."""
     config = Configuration(db)
     adapters = {adapter.name: adapter for adapter in PROVIDERS}
     base_urls = dict.fromkeys(adapters, settings.carrier_url) if settings.carrier_url else {}
     ambiguity_times = AmbiguityTimes(settings.ask_after, settings.give_up_after)
     wakeup = Wakeup()
-
-    async def queued(bucket: int) -> None:
-        await wakeup.hint(bucket, db)
-
+    queued = partial(wakeup.hint, database=db)
     copies = _carrier_copies(settings, vault, adapters)
     optouts = OptOuts(db, config, vault, adapters, queued, copies)
     rules = KeywordRules(db, config, vault, queued, copies)
     audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
     erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
+    posting = Posting(vault, guarded, http_allowed=settings.loopback_webhooks)
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
         settings=settings,
@@ -205,7 +231,6 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         adapters=adapters,
         transport=transport,
         accounts=Accounts(db, config),
-        affected=Affected(db, config),
         audit_log=audit_log,
         connections=Connections(db, config, vault, adapters, transport, base_urls),
         idempotency=Idempotency(db, vault, timedelta(seconds=settings.request_lease)),
@@ -216,6 +241,8 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
+        telling=Telling(db, config),
+        delivering=Delivering(db, config, posting),
         inbound=Inbound(db, config, vault, optouts.take, queued, copies, rules.take, _leg_limits(settings)),
         optouts=optouts,
         receipts=Receipts(db, copies, optouts.spread),

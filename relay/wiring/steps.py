@@ -28,6 +28,7 @@ def steps(relay: Relay) -> list[Step]:
         Step("finish_requests", rarely, lambda lease: relay.subjects.finish(lease.bucket)),
         Step("forget_copies", 10 * rarely, lambda lease: relay.subjects.forget(lease.bucket)),
         Step("seal", 2 * often, lambda lease: relay.audit_log.seal(lease.bucket)),
+        Step("sweep_webhooks", rarely, lambda lease: relay.telling.sweep(lease.bucket)),
         Step("sweep", rarely, lambda lease: relay.audit_log.sweep(lease.bucket)),
         Step("forget_entries", 10 * rarely, lambda lease: relay.audit_log.forget(lease.bucket)),
         Step("forget_exports", 10 * rarely, lambda lease: relay.audit_exports.forget(lease.bucket)),

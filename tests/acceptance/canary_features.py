@@ -37,6 +37,34 @@ async def furnish(town: Town) -> None:
     town.pairs.sort(key=lambda pair: pair.first)
 
 
+async def listen(town: Town) -> None:
+    """From now on the marketplace is told everything; whoever listens keeps it."""
+    webhook = await town.made("POST", "/v1/webhooks", {"url": f"{town.listener}/told?token=abc"})
+    assert (await town.made("POST", f"/v1/webhooks/{webhook['id']}/test", {}))["delivered"]
+
+
+async def be_told_again(town: Town) -> None:
+    """What was told is read, rotated, told once more; another listens for a while, and is told of nothing."""
+    (webhook,) = (await town.made("GET", "/v1/webhooks"))["data"]
+    path = f"/v1/webhooks/{webhook['id']}"
+    await town.made("POST", f"{path}/rotate", {})
+    events = (await town.made("GET", f"/v1/events?session={town.pairs[3].id}"))["data"]
+    await town.made("POST", f"/v1/events/{events[0]['id']}/replay", {"webhook": webhook["id"]})
+    other = await town.made("POST", "/v1/webhooks", {"url": f"{town.listener}/500", "events": ["session.*"]})
+    await town.made("PATCH", f"/v1/webhooks/{other['id']}", {"events": ["pool.ready"], "enabled": False})
+    await town.made("DELETE", f"/v1/webhooks/{other['id']}")
+    for page in ("/v1/events?limit=200", path, f"{path}/deliveries?limit=200"):
+        assert (await town.ask("GET", page)).status_code == 200
+
+    async def all_was_told() -> bool:
+        waits = "select count(*) from delivery where state = 'waiting'"
+        return bool(await town.in_the_database(waits) == 0)
+
+    await eventually(all_was_told)
+    told = [one for one in town.seen if "message.delivered" in one and "webhook-signature" in one]
+    assert len(told) > 50, "it was told what happened"
+
+
 async def bad_weather(town: Town) -> None:
     """From now on the carrier does to some people what carriers do, and says their phones with it."""
     await town.place.weather(

@@ -70,6 +70,11 @@ def _hold(world: World) -> dict[str, object]:
     return {"kind": "hold", "session": world["session"], "operator_reason": "legal_claim"}
 
 
+def _webhook(_: World) -> dict[str, object]:
+    return {"url": "https://hooks.example.com/relay?token=abc", "events": ["session.*"]}
+
+
+_W = Scope.WEBHOOKS
 _S, _N, _A, _P, _L = Scope.SESSIONS, Scope.NUMBERS, Scope.ADMIN, Scope.PRIVACY, Scope.AUDIT
 
 #: In an order in which each can succeed in one world after the others: what ends something comes last.
@@ -125,6 +130,16 @@ CONTRACT: tuple[Row, ...] = (
     Row("POST", "/v1/suppressions/lift", _P, body=lambda _: {"phone": "+12025550144"}),
     Row("POST", "/v1/suppressions/import", _P, body=lambda _: {"phones": ["+12025550145"], "reason": "earlier_system"}),
     Row("POST", "/v1/suppressions/check", _P, body=lambda _: {"phones": ["+12025550145"]}),
+    Row("POST", "/v1/webhooks", _W, body=_webhook),
+    Row("GET", "/v1/webhooks", _W),
+    Row("GET", "/v1/webhooks/{id}", _W, "webhook"),
+    Row("PATCH", "/v1/webhooks/{id}", _W, "webhook", lambda _: {"events": ["*"]}),
+    Row("POST", "/v1/webhooks/{id}/rotate", _W, "webhook", _nothing),
+    Row("POST", "/v1/webhooks/{id}/test", _W, "webhook", _nothing),
+    Row("GET", "/v1/webhooks/{id}/deliveries", _W, "webhook"),
+    Row("GET", "/v1/events", _W),
+    Row("POST", "/v1/events/{id}/replay", _W, "event", _nothing),
+    Row("DELETE", "/v1/webhooks/{id}", _W, "webhook"),
     Row("GET", "/v1/audit/checkpoint", _L),
     Row("GET", "/v1/audit/tile/{path}", _L, tail="entries/000.p/1"),
     Row("GET", "/v1/audit/proof", _L, asked="entry"),
@@ -155,6 +170,8 @@ KINDS = {
     "bulk close": IdKind.REQUEST,
     "audit export": IdKind.REQUEST,
     "witness": IdKind.WITNESS,
+    "webhook": IdKind.ENDPOINT,
+    "event": IdKind.EVENT,
 }
 
 
@@ -174,10 +191,14 @@ async def furnished(api: Api) -> World:
     head = parse_note((await api.ask("GET", "/v1/audit/checkpoint")).text)
     watching = witness_named("first.example")
     witness = await api.made("/v1/audit/witnesses", {"key": watching.public.written()})
+    webhook = await api.made("/v1/webhooks", _webhook({}))
+    events = (await api.ask("GET", f"/v1/events?type=session.opened&session={session['id']}")).json()["data"]
     spare = {"number": "+12025550108", "connection": api.connection, "reserved": True}
     return {
         "session": session["id"],
         "entry": entries[0]["id"],
+        "webhook": webhook["id"],
+        "event": events[0]["id"],
         "audit export": (await api.made("/v1/audit/exports", {}))["id"],
         "witness": witness["id"],
         "cosigned head": watching.under(head, at=1).written(),

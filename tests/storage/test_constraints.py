@@ -240,6 +240,26 @@ ROWS: Mapping[str, Mapping[str, object]] = {
     },
     "privacy_request": {"bucket": 1, "id": _ID, "account_id": _ID, "kind": "access", "asked_at": _NOW},
     "migration_lease": {"id": 1, "until": _NOW},
+    "endpoint": {
+        "id": _ID,
+        "account_id": _ID,
+        "events": ["*"],
+        "status": "enabled",
+        "changed_at": _NOW,
+        "sealed_settings": "\\x00",
+        "key_id": 1,
+        "created_at": _NOW,
+    },
+    "delivery": {
+        "bucket": 1,
+        "endpoint_id": _ID,
+        "event_id": _ID,
+        "account_id": _ID,
+        "state": "waiting",
+        "tries": 0,
+        "made_at": _NOW,
+        "due_at": _NOW,
+    },
 }
 
 #: constraint -> table and what is changed about its row.
@@ -304,6 +324,15 @@ BROKEN: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "audit_witness_word_whole": ("audit_witness", {"size": None}),
     "audit_witness_size": ("audit_witness", {"size": 0}),
     "audit_entry_erased_whole": ("audit_entry", {"record": None}),
+    "endpoint_status": ("endpoint", {"status": "ajar"}),
+    "endpoint_disabled_reason": ("endpoint", {"status": "disabled", "disabled_reason": "bored"}),
+    "endpoint_disabled_whole": ("endpoint", {"disabled_reason": "api"}),
+    "endpoint_events": ("endpoint", {"events": []}),
+    "delivery_state": ("delivery", {"state": "lost", "due_at": None}),
+    "delivery_failure": ("delivery", {"failure": "because"}),
+    "delivery_due_while_waiting": ("delivery", {"due_at": None}),
+    "delivery_failed_for_a_reason": ("delivery", {"state": "failed", "due_at": None}),
+    "delivery_delivered_plainly": ("delivery", {"state": "delivered", "due_at": None, "failure": "status"}),
     "migration_lease_id_check": ("migration_lease", {"id": 2}),
 }
 
