@@ -27,6 +27,7 @@ redactions = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+hooks = Counter("relay_hook_answers", "What hooks said about texts", ["kind", "result"], registry=REGISTRY)
 sessions = Counter("relay_sessions", "Sessions opened and closed", ["what"], registry=REGISTRY)
 requests = Counter("relay_api_requests", "API requests by route and status", ["route", "status"], registry=REGISTRY)
 ack_seconds = Histogram(

@@ -18,6 +18,7 @@ REFERENCE = frozenset(
         "account",
         "connection",
         "pool",
+        "pool_hook",
         "number",
         "former_number",
         "former_pool",

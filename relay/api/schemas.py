@@ -146,9 +146,22 @@ class PoolBody(Body):
     require_verified: bool = False
 
 
+class HookBody(Body):
+    url: Annotated[str, Field(max_length=2000, description="https, port 443 or 8443, a public address")]
+    timeout: Annotated[int, Field(ge=1, le=10, description="seconds")] = 3
+    on_timeout: Literal["allow", "refuse"] = "refuse"
+
+
+class HooksBody(Body):
+    """What is not given stays as it is; null takes a hook away."""
+
+    intercept: HookBody | None = None
+
+
 class PoolChangeBody(Body):
     name: Name | None = None
     require_verified: bool | None = None
+    hooks: HooksBody | None = None
 
 
 class VerificationBody(Body):

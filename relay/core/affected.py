@@ -115,6 +115,7 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "turn": {_C.TURN: Told(Source.NOTHING, "not counted: a row does not say whose it is")},
     "api_key": _by_own_time(_C.CREDENTIALS, Source.API_KEYS, "when it was made"),
     "connection": _configured(_C.CREDENTIALS, "by when it was made"),
+    "pool_hook": _configured(_C.CREDENTIALS, "by when it was made"),
     "account": _configured(_C.CONFIGURATION, "by when it was made"),
     "pool": _configured(_C.CONFIGURATION, "by when it was made"),
     "number": _configured(_C.CONFIGURATION, "by when it was rented"),

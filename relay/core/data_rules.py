@@ -45,7 +45,8 @@ RULES: Mapping[DataClass, Rule] = {
         "transit key",
         columns(
             outbox="bucket message_id account_id session_id to_participant leg_no party_index kind number_id segments"
-            " sealed_phone sealed_text transit_id phase asked arrived_at due_at deadline_at"
+            " sealed_phone sealed_text transit_id phase asked arrived_at due_at"
+            " deadline_at ask_at"
         ),
     ),
     DataClass.CARRIER_COPY: Rule(
@@ -252,7 +253,7 @@ RULES: Mapping[DataClass, Rule] = {
         columns(turn="bucket name at"),
     ),
     DataClass.CREDENTIALS: Rule(
-        "API keys, as hashes, and the credentials at carriers",
+        "API keys, as hashes, the credentials at carriers, and the addresses and secrets of hooks",
         _STAFF,
         "to let in who may, and to be let in",
         None,
@@ -263,6 +264,7 @@ RULES: Mapping[DataClass, Rule] = {
             audit_reader="bucket key_id noted_at",
             console_link="bucket key_id account_id secret_hash created_at expires_at used_at used_by refused_at",
             connection="id account_id provider sealed_credentials key_id created_at",
+            pool_hook="id account_id pool_id kind timeout on_timeout sealed_settings key_id created_at",
         ),
     ),
     DataClass.CONFIGURATION: Rule(

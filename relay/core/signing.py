@@ -1,9 +1,10 @@
 """Signatures of what is posted to an account's own addresses: Standard Webhooks 1.0.0, to the letter.
 
-What is signed is ``id.timestamp.body`` under HMAC-SHA256; the header holds one ``v1,<base64>`` for every secret that lives, separated by
-spaces, so that a receiver who knows the old secret or the new one is content. Chance, the time and the tolerance are given.
+What is signed is ``id.timestamp.body`` under HMAC-SHA256; the header holds one ``v1,<base64>`` for every secret that lives,
+separated by spaces, so that a receiver who knows the old secret or the new one is content. Chance, the time and the tolerance
+are given.
 
-A receiver of ours would refuse with ``SignatureRefused`` whatever the garbage: a header that cannot be read is one that does not match.
+Whatever the garbage, ``verify`` raises ``SignatureRefused``: a header that cannot be read is one that does not match.
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
+from relay.core.hooks import HookKind
 from relay.core.model import OnAmbiguous
 from relay.core.phone import NumberKind
-from relay.storage import queries
+from relay.storage import hooks, queries
 from relay.storage.database import Database, Row, Transaction
+from relay.storage.hooks import Hook
 
 _SQL = queries.load("configuration")
 MAX_AGE = 1.0  # seconds
@@ -66,6 +68,10 @@ class Pool:
     ready: bool
     created_at: datetime
     require_verified: bool = False
+    hooks: tuple[Hook, ...] = ()
+
+    def hook(self, kind: HookKind) -> Hook | None:
+        return next((hook for hook in self.hooks if hook.kind is kind), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,17 @@ class Directory:
             grouped.setdefault(self.pools[number.pool_id].bucket, set()).add(number.id)
         return {bucket: frozenset(numbers) for bucket, numbers in grouped.items()}
 
+    @cached_property
+    def intercepted(self) -> Mapping[UUID, Pool]:
+        """The numbers whose texts leave only when a hook of their pool has allowed it."""
+        pools = {pool.id: pool for pool in self.pools.values() if pool.hook(HookKind.INTERCEPT)}
+        return {n.id: pools[n.pool_id] for n in self.numbers.values() if n.pool_id in pools} if pools else {}
+
+    @cached_property
+    def intercepted_buckets(self) -> frozenset[int]:
+        """Where there are such numbers."""
+        return frozenset(pool.bucket for pool in self.intercepted.values())
+
     def pools_of(self, account_id: UUID) -> list[Pool]:
         return [p for p in self.pools.values() if p.account_id == account_id]
 
@@ -182,7 +199,10 @@ class Configuration:
 async def _read(tx: Transaction, version: int) -> Directory:
     accounts = [account_from(row) for row in await tx.fetch(_SQL["accounts"])]
     connections = [Connection(**row) for row in await tx.fetch(_SQL["connections"])]
-    pools = [_pool(row) for row in await tx.fetch(_SQL["pools"])]
+    hooked: dict[UUID, list[Hook]] = {}
+    for hook in await hooks.all_hooks(tx):
+        hooked.setdefault(hook.pool_id, []).append(hook)
+    pools = [_pool(row, hooked.get(row["id"], ())) for row in await tx.fetch(_SQL["pools"])]
     numbers = [_number(row) for row in await tx.fetch(_SQL["numbers"])]
     former: dict[tuple[UUID, str], set[int]] = {}
     for row in await tx.fetch(_SQL["former_numbers"]):
@@ -210,9 +230,9 @@ def account_from(row: Row) -> Account:
     return Account(**values)
 
 
-def _pool(row: Row) -> Pool:
+def _pool(row: Row, hooked: Sequence[Hook]) -> Pool:
     values = dict(row)
-    return Pool(ready=values.pop("status") == "ready", **values)
+    return Pool(ready=values.pop("status") == "ready", hooks=tuple(hooked), **values)
 
 
 def _number(row: Row) -> Number:

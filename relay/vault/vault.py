@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from relay.vault.codes import Codes
 from relay.vault.credentials import CredentialBox
 from relay.vault.envelopes import Envelopes
+from relay.vault.hook_box import HookBox
 from relay.vault.keyring import Keyring
 from relay.vault.log_keys import LogKeys
 from relay.vault.party_index import PartyIndexes
@@ -24,6 +25,7 @@ class Vault:
     tokens: Tokens
     credentials: CredentialBox
     envelopes: Envelopes
+    hooks: HookBox
     codes: Codes
     log_keys: LogKeys
 
@@ -37,6 +39,7 @@ def open_vault(keyring: Keyring) -> Vault:
         Tokens(keyring),
         CredentialBox(sealing),
         Envelopes(sealing),
+        HookBox(sealing),
         Codes(keyring),
         LogKeys(keyring),
     )

@@ -15,6 +15,7 @@ from relay.core.errors import KeyringRefused
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
+from relay.providers.guarded import GuardedTransport, open_guarded_transport
 from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.affected import Affected
@@ -28,8 +29,10 @@ from relay.services.depths import Depths
 from relay.services.erasure import Erasure
 from relay.services.expiry import Expiry
 from relay.services.holds import Holds
+from relay.services.hooks import Hooks
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
+from relay.services.interception import Interception
 from relay.services.keys import Keys
 from relay.services.numbers import Numbers
 from relay.services.optouts import OptOuts
@@ -70,6 +73,7 @@ class Relay:
     vault: Vault
     adapters: dict[str, Adapter]
     transport: Transport
+    customers: GuardedTransport
     accounts: Accounts
     affected: Affected
     audit_log: AuditLog
@@ -117,6 +121,26 @@ class Relay:
         return AuditExports(self.database)
 
     @property
+    def hooks(self) -> Hooks:
+        """Hooks of pools as their owner sets them."""
+        return Hooks(self.database, self.configuration, self.vault, http_allowed=self.is_trial)
+
+    @property
+    def interception(self) -> Interception:
+        """Hooks as they are asked."""
+
+        async def queued(bucket: int) -> None:
+            await self.wakeup.hint(bucket, self.database)
+
+        parts = (self.database, self.configuration, self.vault, self.customers)
+        return Interception(*parts, queued, http_allowed=self.is_trial)
+
+    @property
+    def is_trial(self) -> bool:
+        """Is everything on this machine, customers' servers too?"""
+        return bool(self.settings.carrier_url)
+
+    @property
     def public_url(self) -> str:
         """Where the world finds this installation."""
         return self.settings.public_url
@@ -141,7 +165,8 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
             if not restoring:
                 await relay.restoring.check()
                 await relay.rotation.look()
-            yield relay
+            async with relay.customers:
+                yield relay
     finally:
         await db.close()
 
@@ -169,6 +194,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         vault=vault,
         adapters=adapters,
         transport=transport,
+        customers=open_guarded_transport(loopback_allowed=bool(settings.carrier_url)),
         accounts=Accounts(db, config),
         affected=Affected(db, config),
         audit_log=audit_log,

@@ -200,6 +200,17 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "placed_by": _ID,
     },
     "privacy_request": {"bucket": 1, "id": _ID, "account_id": _ID, "kind": "access", "asked_at": _NOW},
+    "pool_hook": {
+        "id": _ID,
+        "account_id": _ID,
+        "pool_id": _ID,
+        "kind": "intercept",
+        "timeout": 3,
+        "on_timeout": "refuse",
+        "sealed_settings": "\\x00",
+        "key_id": 1,
+        "created_at": _NOW,
+    },
     "migration_lease": {"id": 1, "until": _NOW},
 }
 
@@ -257,6 +268,9 @@ BROKEN: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "audit_tile_whole_hashes": ("audit_tile", {"hashes": "\\x" + "00" * 33}),
     "audit_export_run": ("audit_export", {"first_n": 2}),
     "audit_entry_erased_whole": ("audit_entry", {"record": None}),
+    "pool_hook_kind": ("pool_hook", {"kind": "fishing"}),
+    "pool_hook_timeout": ("pool_hook", {"timeout": 11}),
+    "pool_hook_on_timeout": ("pool_hook", {"on_timeout": "guess"}),
     "migration_lease_id_check": ("migration_lease", {"id": 2}),
 }
 

@@ -22,7 +22,7 @@ from relay.core.notices import Phrase, say
 from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route, unreadable
 from relay.core.segments import segments
 from relay.services.inbound.departures import Departures
-from relay.storage import inbox, messages, people
+from relay.storage import hooks, inbox, messages, people
 from relay.storage.configuration import Account, Directory
 from relay.storage.database import Transaction
 from relay.storage.inbox import InboxKey, LockedSession, SeatedPerson
@@ -65,6 +65,7 @@ class Batch:
         self._there: dict[UUID, list[SeatedPerson]] = {}  #: by session
         self._messages: list[messages.NewMessage] = []
         self._outbox: list[messages.NewOutboxRow] = []
+        self._to_ask: list[UUID] = []  #: texts that leave only when their pool's hook has allowed it
         self._notices: list[tuple[ArrivedText, Forward | Refuse]] = []
 
     async def take(self, texts: Sequence[ArrivedText]) -> tuple[list[Taken], bool]:
@@ -100,6 +101,8 @@ class Batch:
         """Write everything; says whether something waits to be sent."""
         legs, epoch = self._legs(), self._departures.epoch
         held = await messages.write(self._tx, self._bucket, self._messages, self._outbox, legs, epoch=epoch)
+        if self._to_ask:
+            await hooks.ask_first(self._tx, self._bucket, self._to_ask)
         if not held:
             self._departures.stay()
             return bool(self._outbox)
@@ -185,7 +188,8 @@ class Batch:
         session.last_leg_no += 1
         session.lifetime = replace(session.lifetime, idle_at=None)  # a text was said: nothing in this batch is idle
         letter = Letter(phone, text.text)
-        at_once = self._may_leave(decision.recipient)
+        asks = decision.recipient.number_id in self._directory.intercepted
+        at_once = not asks and self._may_leave(decision.recipient)
         message = messages.NewMessage(
             id=self._tx.new_id(self._bucket),
             account_id=text.account_id,
@@ -199,6 +203,8 @@ class Batch:
             attempt_id=self._tx.new_id(self._bucket) if at_once else None,
         )
         row = self._enqueue(message, decision.recipient, letter)
+        if asks:
+            self._to_ask.append(message.id)
         if at_once:
             self._departures.add(row, letter, self._tx.now)
 
