@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+
 from relay.core.hooks import HookKind, OnTimeout
 from relay.storage.configuration import Pool
 from relay.storage.database import Database
@@ -72,9 +74,9 @@ async def hook_server(*, token: str = "/hook?token=hidden") -> AsyncIterator[Hoo
 
 
 @asynccontextmanager
-async def rig_on_trial(db: Database, **more: object) -> AsyncIterator[Rig]:
+async def rig_on_trial(db: Database, *, answers: httpx.AsyncBaseTransport | None = None) -> AsyncIterator[Rig]:
     """A marketplace whose hooks may stand on this machine."""
-    rig = await make_rig(db, carrier_url="http://127.0.0.1:9", **more)
+    rig = await make_rig(db, answers=answers, carrier_url="http://127.0.0.1:9")
     async with rig.relay.customers:
         yield rig
 

@@ -58,7 +58,7 @@ async def test_a_text_leaves_when_the_hook_allows_it(rig: Rig, hook: HookServer,
     (message,) = await rig.rows("select id, session_id, from_participant, to_participant from message")
     assert hook.asked == [
         {
-            "message": public(IdKind.MESSAGE, message["id"]),  # type: ignore[arg-type]  # a row's own value
+            "message": public(IdKind.MESSAGE, message["id"]),
             "session": public(IdKind.SESSION, talk.id),
             "from": public(IdKind.PARTICIPANT, talk.view.participants[0].id),
             "to": public(IdKind.PARTICIPANT, talk.view.participants[1].id),
