@@ -93,7 +93,7 @@ def _hooks_wanted(call: Call, body: HooksBody) -> dict[HookKind, HookWanted | No
     """The hooks that are given, and None for those that are to go. Raises InvalidInput."""
     given = {kind: getattr(body, kind) for kind in HookKind if kind in body.model_fields_set}
     read = call.services.hooks.read
-    return {k: h and read(k, h.url, h.timeout, OnTimeout(h.on_timeout)) for k, h in given.items()}
+    return {k: h and read(k, h.url, h.timeout, OnTimeout(getattr(h, "on_timeout", "allow"))) for k, h in given.items()}
 
 
 async def _change_hooks(call: Call, pool: Pool, wanted: Mapping[HookKind, HookWanted | None]) -> dict[HookKind, str]:
@@ -144,7 +144,9 @@ def _hook_json(hook: Hook | None, secret: str | None) -> dict[str, Any] | None:
     """Without its address, which may hold a token."""
     if hook is None:
         return None
-    shown = {"timeout": hook.timeout, "on_timeout": hook.on_timeout}
+    shown: dict[str, Any] = {"timeout": hook.timeout}
+    if hook.kind is HookKind.INTERCEPT:
+        shown["on_timeout"] = hook.on_timeout
     return {**shown, "secret": secret} if secret else shown
 
 

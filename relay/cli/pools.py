@@ -58,12 +58,14 @@ def change(
 def hook(
     account: OfAccount,
     pool: Annotated[str, typer.Argument(metavar="NAME_OR_ID")],
-    intercept: Annotated[str, typer.Option(metavar="URL", help="Who is asked before a text leaves")] = "",
+    url: Annotated[str, typer.Argument(metavar="URL")] = "",
+    kind: Annotated[HookKind, typer.Option("--kind", help="What is it asked about?")] = HookKind.INTERCEPT,
     timeout: Annotated[int, typer.Option(help="Seconds to wait for an answer, 1 to 10")] = 3,
     on_timeout: Annotated[OnTimeout, typer.Option(help="What happens when none comes")] = OnTimeout.REFUSE,
     remove: Annotated[bool, typer.Option("--remove", help="Ask nobody any more")] = False,
 ) -> None:
-    """Have your own server asked before a text of a pool leaves. The secret of a new hook is printed, this once."""
+    """Have your own server asked about a pool's texts: before one leaves, or when nobody is there to get it. The secret of a new
+    hook is printed, this once."""
 
     async def work(relay: Relay) -> None:
         owner = await relay.accounts.by_name(account)
@@ -72,13 +74,13 @@ def hook(
         except NotFound:
             raise NotFound(f"{account} has no such pool: see `relay pools list`") from None
         if remove:
-            await relay.hooks.remove(found, HookKind.INTERCEPT)
-            say(f"texts of {found.name} leave without being asked about")
+            await relay.hooks.remove(found, kind)
+            say(f"the {kind} hook of {found.name} is gone")
             return
-        wanted = relay.hooks.read(HookKind.INTERCEPT, intercept, timeout, on_timeout)
+        wanted = relay.hooks.read(kind, url, timeout, on_timeout)
         if secret := await relay.hooks.set(found, wanted):
             typer.echo(secret)
-        say(f"texts of {found.name} leave when that address allows it")
+        say(f"the {kind} hook of {found.name} is set")
 
     administer(work)
 

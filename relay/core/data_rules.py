@@ -37,16 +37,18 @@ RULES: Mapping[DataClass, Rule] = {
         columns(participant="sealed_phone epoch_id"),
     ),
     DataClass.TEXT: Rule(
-        "texts that still have to leave, with the phone that each is for",
+        "texts that still have to leave, with the phone that each is for; texts that a hook is asked about, with whose they are",
         "the two people of a session; people who get an automatic answer",
         "to hand the text over to the carrier",
         None,
-        "the carrier has accepted or refused it; at most 4 hours when waiting, 72 hours when parked",
+        "the carrier has accepted or refused it; at most 4 hours when waiting, 72 hours when parked; the hook has"
+        " answered, at most 10 minutes",
         "transit key",
         columns(
             outbox="bucket message_id account_id session_id to_participant leg_no party_index kind number_id segments"
             " sealed_phone sealed_text transit_id phase asked arrived_at due_at"
-            " deadline_at ask_at"
+            " deadline_at ask_at",
+            hook_call="bucket id account_id number_id sealed_phone sealed_text transit_id made_at",
         ),
     ),
     DataClass.CARRIER_COPY: Rule(

@@ -150,9 +150,15 @@ class Directory:
         return {n.id: pools[n.pool_id] for n in self.numbers.values() if n.pool_id in pools} if pools else {}
 
     @cached_property
-    def intercepted_buckets(self) -> frozenset[int]:
-        """Where there are such numbers."""
-        return frozenset(pool.bucket for pool in self.intercepted.values())
+    def answered_for(self) -> frozenset[UUID]:
+        """The numbers of pools whose hook is asked about texts that nobody is there to get."""
+        pools = {pool.id for pool in self.pools.values() if pool.hook(HookKind.OUT_OF_SESSION)}
+        return frozenset(n.id for n in self.numbers.values() if n.pool_id in pools) if pools else frozenset()
+
+    @cached_property
+    def hooked_buckets(self) -> frozenset[int]:
+        """Where there is a hook to be asked."""
+        return frozenset(pool.bucket for pool in self.pools.values() if pool.hooks)
 
     def pools_of(self, account_id: UUID) -> list[Pool]:
         return [p for p in self.pools.values() if p.account_id == account_id]

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from relay.core.delivery import AmbiguityTimes
 from relay.core.errors import KeyringRefused
+from relay.core.ids import Seed
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
@@ -30,9 +31,11 @@ from relay.services.erasure import Erasure
 from relay.services.expiry import Expiry
 from relay.services.holds import Holds
 from relay.services.hooks import Hooks
+from relay.services.hooks.interception import Interception
+from relay.services.hooks.out_of_session import Opening, OutOfSession, Seat
+from relay.services.hooks.posting import Posting
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
-from relay.services.interception import Interception
 from relay.services.keys import Keys
 from relay.services.numbers import Numbers
 from relay.services.optouts import OptOuts
@@ -43,14 +46,14 @@ from relay.services.restoring import Restoring
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
 from relay.services.sending import Sending, SendSettings
-from relay.services.sessions import Sessions
+from relay.services.sessions import PersonWanted, Sessions, SessionWanted
 from relay.services.subjects import Subjects
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
 from relay.settings import Settings
 from relay.storage import database, migrate
 from relay.storage import keyring as published
-from relay.storage.configuration import Configuration
+from relay.storage.configuration import Account, Configuration
 from relay.storage.database import Database
 from relay.vault import keyring_file
 from relay.vault.carrier_copies import CarrierCopies
@@ -127,13 +130,27 @@ class Relay:
 
     @property
     def interception(self) -> Interception:
-        """Hooks as they are asked."""
+        """Hooks as they are asked about texts that want to leave."""
+        return Interception(self.database, self.configuration, self.vault, self._posting, self._queued)
 
-        async def queued(bucket: int) -> None:
-            await self.wakeup.hint(bucket, self.database)
+    @property
+    def out_of_session(self) -> OutOfSession:
+        """Hooks as they are asked about texts that nobody was there to get."""
+        parts = (self.database, self.configuration, self.vault, self._posting)
+        return OutOfSession(*parts, self._open_session, self._queued)
 
-        parts = (self.database, self.configuration, self.vault, self.customers)
-        return Interception(*parts, queued, http_allowed=self.is_trial)
+    @property
+    def _posting(self) -> Posting:
+        return Posting(self.database, self.vault, self.customers, http_allowed=self.is_trial)
+
+    async def _queued(self, bucket: int) -> None:
+        await self.wakeup.hint(bucket, self.database)
+
+    async def _open_session(self, account: Account, wanted: Opening, seed: Seed) -> Seat:
+        one, other = (PersonWanted(p, n) for p, n in zip((wanted.sender, wanted.other), wanted.labels, strict=True))
+        view = await self.sessions.open(account, SessionWanted(wanted.pool, (one, other)), seed)
+        seat = next(p for p in view.participants if p.slot == 1)
+        return Seat(seat.number_id, view.session.id, seat.id)
 
     @property
     def is_trial(self) -> bool:

@@ -54,7 +54,8 @@ async def working(relay: Relay) -> AsyncIterator[Leases]:
     )
     leases.busy = sender.busy
     relay.inbound.gate = sender.departures
-    asker = Asker(relay.configuration, relay.interception, leases=leases, poll=settings.busy_poll)
+    desks = (relay.interception, relay.out_of_session)
+    asker = Asker(relay.configuration, desks, leases=leases, poll=settings.busy_poll)
     relay.wakeup.beside = asker.hear
     house = Upkeep(leases, steps(relay))
     runs = (leases.run(), relay.wakeup.listen(relay.database), sender.run(), asker.run(), house.run())

@@ -51,6 +51,8 @@ SEALED: Mapping[tuple[str, str], SealedColumn] = {
     ("participant", "sealed_phone"): SealedColumn(Purpose.EPOCH, "participant.phone", "epoch_id"),
     ("outbox", "sealed_phone"): SealedColumn(Purpose.TRANSIT, "outbox.phone", "transit_id", _message),
     ("outbox", "sealed_text"): SealedColumn(Purpose.TRANSIT, "outbox.text", "transit_id", _message),
+    ("hook_call", "sealed_phone"): SealedColumn(Purpose.TRANSIT, "outbox.phone", "transit_id"),
+    ("hook_call", "sealed_text"): SealedColumn(Purpose.TRANSIT, "outbox.text", "transit_id"),
     ("idempotency", "sealed_answer"): SealedColumn(
         Purpose.TRANSIT, "idempotency.answer", "transit_id", _made_from_seed
     ),

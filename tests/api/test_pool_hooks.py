@@ -23,9 +23,9 @@ async def test_a_hook_is_set_changed_and_taken_away(api: Api) -> None:
     assert all(secret.startswith("whsec_") for secret in secrets)
     assert secrets[0] != secrets[1]
     assert made.json()["hooks"]["intercept"]["timeout"] == 3
-    assert changed.json()["hooks"] == {"intercept": {"timeout": 10, "on_timeout": "allow"}}
+    assert changed.json()["hooks"] == {"intercept": {"timeout": 10, "on_timeout": "allow"}, "out_of_session": None}
     assert untouched.json()["hooks"] == read.json()["hooks"] == changed.json()["hooks"]
-    assert gone.json()["hooks"] == {"intercept": None}
+    assert gone.json()["hooks"] == {"intercept": None, "out_of_session": None}
     assert "hidden" not in "".join(answer.text for answer in (made, changed, read, gone))
 
 
@@ -48,7 +48,7 @@ async def test_a_hook_is_refused_with_the_field_that_is_wrong(api: Api, hook: di
     assert refused.json()["errors"][0]["field"].startswith("hooks.intercept")
     assert not code or refused.json()["errors"][0]["code"] == code
     assert "hidden" not in refused.text
-    assert (await api.ask("GET", "/v1/pools/default")).json()["hooks"] == {"intercept": None}
+    assert (await api.ask("GET", "/v1/pools/default")).json()["hooks"] == {"intercept": None, "out_of_session": None}
 
 
 async def test_a_hook_goes_with_its_pool(api: Api) -> None:

@@ -43,15 +43,15 @@ def test_a_pool_requires_proofs_when_it_is_told_to(relay: Command, shop: Shop) -
 
 def test_a_hook_is_set_when_a_pool_s_texts_are_to_be_asked_about(relay: Command, shop: Shop) -> None:
     into = ("pools", "hook", "--account", "shop", "default")
-    made = relay.inside(*into, "--intercept", "https://hooks.example/in", "--timeout", "2", "--on-timeout", "allow")
-    again = relay.inside(*into, "--intercept", "https://hooks.example/in")
+    made = relay.inside(*into, "https://hooks.example/in", "--timeout", "2", "--on-timeout", "allow")
+    again = relay.inside(*into, "https://hooks.example/in")
     (asked,) = relay.inside("pools", "list", "--json").document["data"]
-    wrong = relay.inside(*into, "--intercept", "https://127.0.0.1/in")
+    wrong = relay.inside(*into, "https://127.0.0.1/in")
     removed = relay.inside(*into, "--remove")
 
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/=]{44}\n", made.stdout)
     assert again.stdout == ""
-    assert asked["hooks"] == {"intercept": {"timeout": 3, "on_timeout": "refuse"}}
+    assert asked["hooks"] == {"intercept": {"timeout": 3, "on_timeout": "refuse"}, "out_of_session": None}
     assert "not a public one" in wrong.refusal
     assert removed.code == 0
 

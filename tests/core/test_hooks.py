@@ -11,10 +11,12 @@ from relay.core.errors import InvalidInput
 from relay.core.hooks import (
     Asked,
     OnTimeout,
+    StrangerAnswer,
     Verdict,
     check_timeout,
     may_answer_yet,
     question,
+    read_answer,
     read_verdict,
     when_unanswered,
 )
@@ -103,3 +105,56 @@ def test_a_question_names_ids_and_the_text_alone() -> None:
 def test_a_timeout_is_refused_when_nobody_could_wait_that_long(seconds: int) -> None:
     with pytest.raises(InvalidInput):
         check_timeout(seconds, "hooks.intercept.timeout")
+
+
+@pytest.mark.parametrize(
+    ("document", "answer"),
+    [
+        ({}, StrangerAnswer()),
+        ({"reply": None, "open": None}, StrangerAnswer()),
+        ({"reply": "Hej ✓\n"}, StrangerAnswer("Hej ✓\n")),
+        ({"open": {"phone": "+1202"}}, StrangerAnswer(None, "+1202")),
+        (
+            {"open": {"phone": "x", "label": "the driver", "sender_label": "rider-2"}, "reply": "y"},
+            StrangerAnswer("y", "x", "the driver", "rider-2"),
+        ),
+    ],
+)
+def test_what_a_hook_wants_for_a_stranger_is_read(document: object, answer: StrangerAnswer) -> None:
+    assert read_answer(200, json.dumps(document).encode()) == answer
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, b""), (204, b"x"), (200, b""), (200, b" \n")])
+def test_a_hook_may_want_nothing_for_a_stranger(status: int, body: bytes) -> None:
+    assert read_answer(status, body) == StrangerAnswer()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *(None, 1, "reply", [], {"text": "x"}, {"reply": ""}, {"reply": " \n"}, {"reply": 1}, {"reply": ["x"]}),
+        *(
+            {"reply": "x" * 1601},
+            {"reply": "a\x00b"},
+            {"reply": "a\x1bb"},
+            {"reply": "\ud800"},
+            {"open": []},
+            {"open": "x"},
+        ),
+        *(
+            {"open": {}},
+            {"open": {"phone": 1}},
+            {"open": {"phone": "x", "label": "+12025550123"}},
+            {"open": {"phone": None}},
+        ),
+        *({"open": {"phone": "x", "label": "x" * 33}}, {"open": {"phone": "x", "label": "12025550123"}}),
+        *({"open": {"phone": "x", "pool": "y"}}, {"open": {"phone": "x", "sender_label": 1}}),
+    ],
+)
+def test_nothing_is_read_for_a_stranger_when_the_answer_is_anything_else(document: object) -> None:
+    assert read_answer(200, json.dumps(document).encode()) is None
+
+
+@pytest.mark.parametrize("status", [201, 302, 404, 429, 500])
+def test_nothing_is_read_for_a_stranger_when_the_status_is_another(status: int) -> None:
+    assert read_answer(status, b'{"reply":"x"}') is None

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from relay.core.hooks import HookKind, OnTimeout
+from relay.services.hooks.posting import Job
 from relay.storage.configuration import Pool
 from relay.storage.database import Database
 from tests.providers.broken_carriers import read_request, server
@@ -82,15 +83,27 @@ async def rig_on_trial(db: Database, *, answers: httpx.AsyncBaseTransport | None
 
 
 async def set_hook(
-    rig: Rig, pool: Pool, url: str, *, seconds: int = 5, on_timeout: OnTimeout = OnTimeout.REFUSE
+    rig: Rig,
+    pool: Pool,
+    url: str,
+    *,
+    seconds: int = 5,
+    on_timeout: OnTimeout = OnTimeout.REFUSE,
+    kind: HookKind = HookKind.INTERCEPT,
 ) -> str:
-    """Give a pool an intercept hook; returns its secret, empty where it had one."""
-    wanted = rig.relay.hooks.read(HookKind.INTERCEPT, url, seconds, on_timeout)
+    """Give a pool a hook; returns its secret, empty where it had one."""
+    wanted = rig.relay.hooks.read(kind, url, seconds, on_timeout)
     return await rig.relay.hooks.set(pool, wanted) or ""
 
 
 async def ask_all(rig: Rig, pool: Pool) -> int:
     """Ask about the first text of each leg, all at once; returns how many those were."""
-    due = await rig.relay.interception.due(pool.bucket, limit=100, busy_pools=(), asking=())
-    await asyncio.gather(*(rig.relay.interception.ask(one) for one in due))
-    return len(due)
+    jobs = await jobs_of(rig, pool.bucket)
+    await asyncio.gather(*(job.ask() for job in jobs))
+    return len(jobs)
+
+
+async def jobs_of(rig: Rig, bucket: int) -> list[Job]:
+    """Every question that is to be asked now."""
+    desks = (rig.relay.interception, rig.relay.out_of_session)
+    return [job for desk in desks for job in await desk.due(bucket, limit=100, busy_pools=(), asking=())]

@@ -11,6 +11,7 @@ import pytest
 
 from relay.core.affected import TOLD, Source, Window, read_leak
 from relay.core.data_class import DataClass
+from relay.core.hooks import HookKind
 from relay.core.ids import Seed
 from relay.core.model import HoldReason, Scope
 from relay.core.phone import Phone
@@ -64,7 +65,9 @@ async def busy(rig: Rig, *, start_at: int = 0) -> Talk:
     await ask(rig, RequestKind.ERASURE, STRANGER)
     await rig.relay.idempotency.begin(rig.account, "key", b"asked")
     await rig.relay.keys.add(rig.account, name="app", scopes=(Scope.AUDIT,))
-    await set_hook(rig, talk.pool, "https://hooks.example/")
+    for kind in HookKind:
+        await set_hook(rig, talk.pool, "https://hooks.example/", kind=kind)
+    await rig.text(STRANGER, talk.proxy(1), "anybody?")
     await rig.relay.audit_log.seal(rig.account.bucket)
     return talk
 

@@ -19,7 +19,17 @@ from relay.core.ids import IdKind, public
 from relay.core.model import State
 from relay.services.texts import TextWanted
 from relay.storage.database import Database
-from tests.services.hook_server import ALLOW, HookServer, allows, answered, ask_all, hook_server, rig_on_trial, set_hook
+from tests.services.hook_server import (
+    ALLOW,
+    HookServer,
+    allows,
+    answered,
+    ask_all,
+    hook_server,
+    jobs_of,
+    rig_on_trial,
+    set_hook,
+)
 from tests.services.moves import watched_moves
 from tests.services.people import numbers, phone
 from tests.services.rig import Rig, Talk, start_talk
@@ -168,9 +178,10 @@ async def test_nothing_is_heard_when_the_hook_is_down(rig: Rig, talk: Talk) -> N
 async def test_the_door_is_closed_to_what_nobody_has_allowed(rig: Rig, talk: Talk) -> None:
     await talk.say("hello")
     (message,) = await rig.rows("select id from message")
+    due = await rig.due(talk.bucket)
     intents = await rig.relay.sending.begin(talk.bucket, await rig.epoch(talk.bucket), [message["id"]])  # type: ignore[list-item]  # a row's own value
 
-    assert intents == []
+    assert (due, intents) == ([], [])
     assert await rig.states() == [("queued", None)]
 
 
@@ -187,10 +198,10 @@ async def test_a_parked_text_is_asked_about_again_when_a_person_retries_it(
 ) -> None:
     message_id = await park(rig, hook, talk)
     retried = await rig.relay.texts.retry(rig.account, message_id, await rig.seed())
-    before = await rig.send_all(talk.bucket)
+    before = await rig.due(talk.bucket)
     await ask_all(rig, talk.pool)
 
-    assert (retried.state, before) == (State.QUEUED, 0)
+    assert (retried.state, before) == (State.QUEUED, [])
     assert await rig.send_all(talk.bucket) == 1
     assert len(hook.asked) == 2
 
@@ -239,6 +250,14 @@ async def test_a_leg_keeps_its_order_when_the_hook_is_slow(rig: Rig, hook: HookS
     assert left == [0, 2, 2, 0]
 
 
+async def test_the_next_of_a_leg_is_asked_about_before_the_one_ahead_has_left(rig: Rig, talk: Talk) -> None:
+    for text in ("1", "2"):
+        await talk.say(text)
+
+    assert [await ask_all(rig, talk.pool) for _ in range(3)] == [1, 1, 0]
+    assert await rig.send_all(talk.bucket) == 2
+
+
 async def test_a_refused_text_holds_up_nothing_behind_it(rig: Rig, talk: Talk) -> None:
     for text in ("bad", "good"):
         await talk.say(text)
@@ -254,10 +273,10 @@ async def test_a_text_is_asked_about_again_when_the_process_dies_before_it_write
 ) -> None:
     """The answer came, and nobody lived to write it down."""
     await talk.say("hello")
-    (waiting,) = await rig.relay.interception.due(talk.bucket, limit=9, busy_pools=(), asking=())
+    (job,) = await jobs_of(rig, talk.bucket)
     async with rig.relay.database.transaction() as tx:
         await tx.execute("select 1 from outbox for update")
-        dying = asyncio.create_task(rig.relay.interception.ask(waiting))
+        dying = asyncio.ensure_future(job.ask())
         await until(lambda: tx.fetch("select 1 from pg_locks where not granted"))
         dying.cancel()
         with suppress(asyncio.CancelledError):
@@ -297,9 +316,9 @@ async def test_a_late_answer_changes_nothing_when_an_earlier_one_was_written(
 
     hook.answer = changes_its_mind
     await talk.say("hello")
-    (waiting,) = await rig.relay.interception.due(talk.bucket, limit=9, busy_pools=(), asking=())
+    (job,) = await jobs_of(rig, talk.bucket)
     for _ in range(2):
-        await rig.relay.interception.ask(waiting)
+        await job.ask()
 
     assert await rig.send_all(talk.bucket) == 1
 

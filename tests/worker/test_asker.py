@@ -10,12 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
+from relay.core.hooks import HookKind
 from relay.storage.database import Database
 from relay.worker.asker import Asker
 from relay.worker.leases import Leases
 from tests.services.hook_server import ALLOW, HookServer, answered, hook_server, rig_on_trial, set_hook
 from tests.services.moves import watched_moves
-from tests.services.people import numbers
+from tests.services.people import STRANGER, numbers
 from tests.services.rig import Rig
 from tests.services.waiting import until
 from tests.worker.at_work import SlowCarrier, all_sent, fill, holds, talks_in, took, working
@@ -36,7 +37,7 @@ async def hook() -> AsyncIterator[HookServer]:
 @asynccontextmanager
 async def asking(rig: Rig, leases: Leases, *, poll: float = 0.2) -> AsyncIterator[asyncio.Task[None]]:
     """An asker at work beside a sender."""
-    asker = Asker(rig.relay.configuration, rig.relay.interception, leases, poll)
+    asker = Asker(rig.relay.configuration, (rig.relay.interception, rig.relay.out_of_session), leases, poll)
     rig.relay.wakeup.beside = asker.hear
     task = asyncio.create_task(asker.run())
     try:
@@ -136,3 +137,20 @@ async def test_what_waited_leaves_when_the_hook_is_removed(rig: Rig, carrier: Sl
         await until(lambda: took(carrier, 1), within=20)
 
     assert hook.asked == []
+
+
+async def test_a_stranger_is_answered_as_soon_as_the_hook_has_spoken(
+    rig: Rig, carrier: SlowCarrier, hook: HookServer
+) -> None:
+    async def greets(_: Mapping[str, Any]) -> bytes | None:
+        return answered(b'{"reply":"Hello!"}')
+
+    hook.answer = greets
+    pool = await rig.pool("asked", numbers(3))
+    await set_hook(rig, pool, hook.url, kind=HookKind.OUT_OF_SESSION)
+    async with working(rig.relay) as worker, asking(rig, worker.leases, poll=0.5):
+        await until(lambda: holds(worker, pool.bucket), within=20)
+        await rig.text(STRANGER, numbers(3)[0], "hello?")
+        await until(lambda: took(carrier, 1), within=20)
+
+    assert carrier.read_by(STRANGER) == ["Hello!"]

@@ -22,7 +22,7 @@ from relay.core.notices import Phrase, say
 from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route, unreadable
 from relay.core.segments import segments
 from relay.services.inbound.departures import Departures
-from relay.storage import hooks, inbox, messages, people
+from relay.storage import hook_calls, hooks, inbox, messages, people
 from relay.storage.configuration import Account, Directory
 from relay.storage.database import Transaction
 from relay.storage.inbox import InboxKey, LockedSession, SeatedPerson
@@ -66,6 +66,7 @@ class Batch:
         self._messages: list[messages.NewMessage] = []
         self._outbox: list[messages.NewOutboxRow] = []
         self._to_ask: list[UUID] = []  #: texts that leave only when their pool's hook has allowed it
+        self._calls: dict[UUID, ArrivedText] = {}  #: refused texts that their pool's hook is to be asked about
         self._notices: list[tuple[ArrivedText, Forward | Refuse]] = []
 
     async def take(self, texts: Sequence[ArrivedText]) -> tuple[list[Taken], bool]:
@@ -88,6 +89,7 @@ class Batch:
         decided = {text.key: self._decide(text) for text in fresh}
         await self._write_notices()
         waiting = await self._write()
+        waiting = await self._call() or waiting
         first = {text.key: i for i, text in reversed(list(enumerate(texts)))}
         for key, taken in decided.items():
             results[first[key]] = taken
@@ -107,6 +109,18 @@ class Batch:
             self._departures.stay()
             return bool(self._outbox)
         return any(row.message.attempt_id is None for row in self._outbox)
+
+    async def _call(self) -> bool:
+        """Keep what a hook is to be asked about; says whether there is anything."""
+        called = False
+        for call_id, text in self._calls.items():
+            if text.number_id is None or text.party is None or text.sender is None:
+                continue
+            if await hook_calls.claim(self._tx, self._bucket, text.number_id, text.party.index):
+                envelope = self._vault.envelopes.seal(text.account_id, call_id, Letter(text.sender, text.text))
+                await hook_calls.add(self._tx, call_id, text.account_id, text.number_id, envelope)
+                called = True
+        return called
 
     async def _lock(self, texts: Sequence[ArrivedText]) -> None:
         """Lock sessions, then read who is in them. A pair without a seat is looked up once more: its binding may have
@@ -170,9 +184,16 @@ class Batch:
 
     def _refuse(self, text: ArrivedText, decision: Refuse) -> None:
         metrics.refusals.labels(decision.reason).inc()
+        message_id = self._tx.new_id(self._bucket)
+        if (
+            decision.reason is Reason.NO_SESSION
+            and text.number_id in self._directory.answered_for
+            and text.text.strip()
+        ):
+            self._calls[message_id] = text
         self._messages.append(
             messages.NewMessage(
-                id=self._tx.new_id(self._bucket),
+                id=message_id,
                 account_id=text.account_id,
                 kind=MessageKind.RELAY,
                 state=State.REFUSED,
