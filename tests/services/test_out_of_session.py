@@ -115,6 +115,7 @@ async def test_nobody_is_told_anything_when_the_session_cannot_be(rig: Rig, hook
     await rig.relay.sessions.close(rig.account, talk.id)
     rig.carrier.sent.clear()
     rig.later(days=10)
+    await rig.relay.expiry.free_numbers(talk.bucket)
     await rig.relay.accounts.change(rig.account.id, {"allowed_countries": ("US",)})
     hook.answer = says({"open": {"phone": phone}, "reply": "Here they are."})
     await rig.text(ALICE, NUMBER, "order 991")
