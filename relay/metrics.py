@@ -35,6 +35,7 @@ deliveries = Counter(
     registry=REGISTRY,
 )
 sessions = Counter("relay_sessions", "Sessions opened, reopened and closed", ["what"], registry=REGISTRY)
+hooks = Counter("relay_hook_answers", "What hooks said about texts", ["kind", "result"], registry=REGISTRY)
 requests = Counter("relay_api_requests", "API requests by route and status", ["route", "status"], registry=REGISTRY)
 ack_seconds = Histogram(
     "relay_webhook_seconds", "From a webhook's arrival to its answer", buckets=_QUICK, registry=REGISTRY

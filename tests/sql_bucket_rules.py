@@ -19,6 +19,7 @@ REFERENCE = frozenset(
         "connection",
         "endpoint",
         "pool",
+        "pool_hook",
         "number",
         "former_number",
         "former_pool",

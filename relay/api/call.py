@@ -22,6 +22,7 @@ from relay.services.bulk_close import BulkClose
 from relay.services.connections import Connections
 from relay.services.erasure import Erasure
 from relay.services.holds import Holds
+from relay.services.hooks import Hooks
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
 from relay.services.keys import Caller, Keys
@@ -76,6 +77,8 @@ class Services(Protocol):
     def erasure(self) -> Erasure: ...
     @property
     def holds(self) -> Holds: ...
+    @property
+    def hooks(self) -> Hooks: ...
     @property
     def idempotency(self) -> Idempotency: ...
     @property

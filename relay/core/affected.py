@@ -37,6 +37,7 @@ class Source(StrEnum):
     ANSWERS = "answers"
     SUPPRESSIONS = "suppressions"
     FANOUTS = "fanouts"
+    HOOK_CALLS = "hook_calls"
     PRIVACY_REQUESTS = "privacy_requests"
     PRIVACY_EXPORTS = "privacy_exports"
     CARRIER_COPIES = "carrier_copies"
@@ -89,6 +90,7 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "outbox": {
         _C.TEXT: Told(Source.TEXTS, "by their messages: from arrival until accepted by the carrier, refused or expired")
     },
+    "hook_call": _by_own_time(_C.TEXT, Source.HOOK_CALLS, "when the text arrived"),
     "attempt": _by_own_time(_C.ATTEMPT, Source.ATTEMPTS, "when it began"),
     "event": _by_own_time(_C.EVENT, Source.EVENTS, "when it happened"),
     "sealed_event": {_C.EVENT: Told(Source.NOTHING, "not counted: it only says which events are in the log")},
@@ -125,6 +127,7 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "api_key": _by_own_time(_C.CREDENTIALS, Source.API_KEYS, "when it was made"),
     "connection": _configured(_C.CREDENTIALS, "by when it was made"),
     "endpoint": _configured(_C.CREDENTIALS, "by when it was made"),
+    "pool_hook": _configured(_C.CREDENTIALS, "by when it was made"),
     "account": _configured(_C.CONFIGURATION, "by when it was made"),
     "pool": _configured(_C.CONFIGURATION, "by when it was made"),
     "number": _configured(_C.CONFIGURATION, "by when it was rented"),

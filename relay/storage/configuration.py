@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
+from relay.core.hooks import HookKind
 from relay.core.model import OnAmbiguous
 from relay.core.phone import NumberKind
 from relay.core.quiet_hours import QuietHours
 from relay.core.rules import Rule, by_word
 from relay.core.webhooks import DisabledReason, EndpointStatus
-from relay.storage import queries
+from relay.storage import hooks, queries
 from relay.storage.database import Database, Row, Transaction
+from relay.storage.hooks import Hook
 
 _SQL = queries.load("configuration")
 MAX_AGE = 1.0  # seconds
@@ -91,6 +93,10 @@ class Pool:
     created_at: datetime
     require_verified: bool = False
     rules: Mapping[str, Rule] = field(default_factory=dict)  #: by the word as texts are compared
+    hooks: tuple[Hook, ...] = ()
+
+    def hook(self, kind: HookKind) -> Hook | None:
+        return next((hook for hook in self.hooks if hook.kind is kind), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +181,23 @@ class Directory:
     def endpoints_of(self, account_id: UUID) -> list[Endpoint]:
         return [e for e in self.endpoints.values() if e.account_id == account_id]
 
+    @cached_property
+    def intercepted(self) -> Mapping[UUID, Pool]:
+        """The numbers whose texts leave only when a hook of their pool has allowed it."""
+        pools = {pool.id: pool for pool in self.pools.values() if pool.hook(HookKind.INTERCEPT)}
+        return {n.id: pools[n.pool_id] for n in self.numbers.values() if n.pool_id in pools} if pools else {}
+
+    @cached_property
+    def answered_for(self) -> frozenset[UUID]:
+        """The numbers of pools whose hook is asked about texts that nobody is there to get."""
+        pools = {pool.id for pool in self.pools.values() if pool.hook(HookKind.OUT_OF_SESSION)}
+        return frozenset(n.id for n in self.numbers.values() if n.pool_id in pools) if pools else frozenset()
+
+    @cached_property
+    def hooked_buckets(self) -> frozenset[int]:
+        """Where there is a hook to be asked."""
+        return frozenset(pool.bucket for pool in self.pools.values() if pool.hooks)
+
     def pools_of(self, account_id: UUID) -> list[Pool]:
         return [p for p in self.pools.values() if p.account_id == account_id]
 
@@ -221,7 +244,10 @@ async def _read(tx: Transaction, version: int) -> Directory:
     accounts = [account_from(row) for row in await tx.fetch(_SQL["accounts"])]
     connections = [Connection(**row) for row in await tx.fetch(_SQL["connections"])]
     endpoints = [endpoint_from(row) for row in await tx.fetch(_SQL["endpoints"])]
-    pools = [_pool(row) for row in await tx.fetch(_SQL["pools"])]
+    hooked: dict[UUID, list[Hook]] = {}
+    for hook in await hooks.all_hooks(tx):
+        hooked.setdefault(hook.pool_id, []).append(hook)
+    pools = [_pool(row, hooked.get(row["id"], ())) for row in await tx.fetch(_SQL["pools"])]
     numbers = [_number(row) for row in await tx.fetch(_SQL["numbers"])]
     former: dict[tuple[UUID, str], set[int]] = {}
     for row in await tx.fetch(_SQL["former_numbers"]):
@@ -260,10 +286,10 @@ def endpoint_from(row: Row) -> Endpoint:
     return Endpoint(**values)
 
 
-def _pool(row: Row) -> Pool:
+def _pool(row: Row, hooked: Sequence[Hook]) -> Pool:
     values = dict(row)
     rules = by_word([Rule(**rule) for rule in values.pop("rules")])
-    return Pool(ready=values.pop("status") == "ready", rules=rules, **values)
+    return Pool(ready=values.pop("status") == "ready", rules=rules, hooks=tuple(hooked), **values)
 
 
 def _number(row: Row) -> Number:

@@ -8,6 +8,7 @@ from relay.vault.codes import Codes
 from relay.vault.credentials import CredentialBox
 from relay.vault.endpoint_box import EndpointBox
 from relay.vault.envelopes import Envelopes
+from relay.vault.hook_box import HookBox
 from relay.vault.keyring import Keyring
 from relay.vault.log_keys import LogKeys
 from relay.vault.party_index import PartyIndexes
@@ -26,6 +27,7 @@ class Vault:
     credentials: CredentialBox
     endpoints: EndpointBox
     envelopes: Envelopes
+    hooks: HookBox
     codes: Codes
     log_keys: LogKeys
 
@@ -40,6 +42,7 @@ def open_vault(keyring: Keyring) -> Vault:
         CredentialBox(sealing),
         EndpointBox(sealing),
         Envelopes(sealing),
+        HookBox(sealing),
         Codes(keyring),
         LogKeys(keyring),
     )

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from relay.core.delivery import AmbiguityTimes
 from relay.core.errors import KeyringRefused
+from relay.core.ids import Seed
 from relay.core.loops import LegLimits
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
@@ -34,6 +35,10 @@ from relay.services.depths import Depths
 from relay.services.erasure import Erasure
 from relay.services.expiry import Expiry
 from relay.services.holds import Holds
+from relay.services.hooks import Hooks
+from relay.services.hooks.asking import Asking
+from relay.services.hooks.interception import Interception
+from relay.services.hooks.out_of_session import Opening, OutOfSession, Seat
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
 from relay.services.keys import Keys
@@ -48,7 +53,7 @@ from relay.services.rotation import Rotation
 from relay.services.rules import KeywordRules
 from relay.services.scheduling import Scheduling
 from relay.services.sending import Sending, SendSettings
-from relay.services.sessions import Sessions
+from relay.services.sessions import PersonWanted, Sessions, SessionWanted
 from relay.services.subjects import Subjects
 from relay.services.suppressions import Suppressions
 from relay.services.templates import Templates
@@ -62,7 +67,7 @@ from relay.services.webhooks.telling import Telling
 from relay.settings import Settings
 from relay.storage import database, migrate
 from relay.storage import keyring as published
-from relay.storage.configuration import Configuration
+from relay.storage.configuration import Account, Configuration
 from relay.storage.database import Database
 from relay.vault import keyring_file
 from relay.vault.carrier_copies import CarrierCopies
@@ -85,6 +90,7 @@ class Relay:
     vault: Vault
     adapters: dict[str, Adapter]
     transport: Transport
+    customers: GuardedTransport
     accounts: Accounts
     audit_log: AuditLog
     connections: Connections
@@ -174,6 +180,35 @@ class Relay:
         return Ledger(self.database, self.configuration)
 
     @property
+    def hooks(self) -> Hooks:
+        """Hooks of pools as their owner sets them."""
+        return Hooks(self.database, self.configuration, self.vault, http_allowed=self.settings.loopback_webhooks)
+
+    @property
+    def interception(self) -> Interception:
+        """Hooks as they are asked about texts that want to leave."""
+        return Interception(self.database, self.configuration, self.vault, self._asking, self._queued)
+
+    @property
+    def out_of_session(self) -> OutOfSession:
+        """Hooks as they are asked about texts that nobody was there to get."""
+        parts = (self.database, self.configuration, self.vault, self._asking)
+        return OutOfSession(*parts, self._open_session, self._queued)
+
+    @property
+    def _asking(self) -> Asking:
+        return Asking(self.database, self.vault, self.customers, http_allowed=self.settings.loopback_webhooks)
+
+    async def _queued(self, bucket: int) -> None:
+        await self.wakeup.hint(bucket, self.database)
+
+    async def _open_session(self, account: Account, wanted: Opening, seed: Seed) -> Seat:
+        one, other = (PersonWanted(p, n) for p, n in zip((wanted.sender, wanted.other), wanted.labels, strict=True))
+        view = await self.sessions.open(account, SessionWanted(wanted.pool, (one, other)), seed)
+        seat = next(p for p in view.participants if p.slot == 1)
+        return Seat(seat.number_id, view.session.id, seat.id)
+
+    @property
     def public_url(self) -> str:
         """Where the world finds this installation."""
         return self.settings.public_url
@@ -209,7 +244,8 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
 def build(
     settings: Settings, db: Database, vault: Vault, transport: Transport, guarded: GuardedTransport | None = None
 ) -> Relay:
-    """Put the parts together. Without ``guarded`` it posts nothing to customers' addresses."""
+    """Put the parts together. ``transport`` leads to providers, ``guarded`` to customers' addresses; whoever asks and
+    tells nobody need not open one."""
     config = Configuration(db)
     adapters = {adapter.name: adapter for adapter in PROVIDERS}
     base_urls = dict.fromkeys(adapters, settings.carrier_url) if settings.carrier_url else {}
@@ -221,7 +257,8 @@ def build(
     rules = KeywordRules(db, config, vault, queued, copies)
     audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
     erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
-    posting = Posting(vault, guarded, http_allowed=settings.loopback_webhooks)
+    customers = guarded or open_guarded_transport(loopback_allowed=settings.loopback_webhooks)
+    posting = Posting(vault, customers, http_allowed=settings.loopback_webhooks)
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
         settings=settings,
@@ -230,6 +267,7 @@ def build(
         vault=vault,
         adapters=adapters,
         transport=transport,
+        customers=customers,
         accounts=Accounts(db, config),
         audit_log=audit_log,
         connections=Connections(db, config, vault, adapters, transport, base_urls),

@@ -23,6 +23,7 @@ def steps(relay: Relay) -> list[Step]:
         Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
         Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
+        Step("forget_calls", rarely, lambda lease: relay.out_of_session.forget(lease.bucket)),
         Step("end_verifications", rarely, lambda lease: relay.verifications.end_old(lease.bucket)),
         Step("finish_erasures", rarely, lambda lease: relay.erasure.finish(lease.bucket)),
         Step("finish_requests", rarely, lambda lease: relay.subjects.finish(lease.bucket)),

@@ -21,6 +21,7 @@ from relay.core.ids import Seed
 from relay.core.model import Reason, State
 from relay.core.phone import Phone, parse_number
 from relay.providers.base import InboundText, Receipt, ReceiptWord
+from relay.providers.guarded import GuardedTransport
 from relay.providers.transport import Transport
 from relay.services.inbound import Taken
 from relay.services.numbers import NumberWanted
@@ -231,8 +232,15 @@ async def start_talk(
     return Talk(rig, pool, await rig.session(pool, one, other, seed=seed, **more), one, other)
 
 
-async def make_rig(db: Database, *, answers: httpx.AsyncBaseTransport | None = None, **settings: object) -> Rig:
-    """An account with a connection, in an empty database. ``answers`` stands in for the whole network."""
+async def make_rig(
+    db: Database,
+    *,
+    answers: httpx.AsyncBaseTransport | None = None,
+    guarded: GuardedTransport | None = None,
+    **settings: object,
+) -> Rig:
+    """An account with a connection, in an empty database. ``answers`` stands in for the whole network, ``guarded`` leads to
+    customers' real servers."""
     carrier = Carrier()
     own = Path(_FOLDER.name) / str(next(_serial))
     own.mkdir()
@@ -242,7 +250,7 @@ async def make_rig(db: Database, *, answers: httpx.AsyncBaseTransport | None = N
     chosen = Settings(**settings)  # type: ignore[arg-type]  # pydantic checks them
     ring = keyring_file.load(chosen.keyring) if chosen.keyring else keyring.make()
     customers = Customers()
-    relay = build(chosen, db, open_vault(ring), transport, customers)
+    relay = build(chosen, db, open_vault(ring), transport, guarded or customers)
     account = await relay.accounts.add(f"market {next(_serial)}")
     seed = Seed(await db.now(), next(_serial).to_bytes(10, "big"))
     connection = await relay.connections.add(account, "twilio", CREDENTIALS, seed)

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from relay.core.delivery import Outcome
+from relay.core.hooks import HookKind, OnTimeout
 from relay.core.model import (
     CloseReason,
     GeoFallback,
@@ -40,6 +41,8 @@ LISTS: dict[str, type[StrEnum]] = {
     "api_key_scopes": Scope,
     "account_on_ambiguous": OnAmbiguous,
     "attempt_outcome": Outcome,
+    "pool_hook_kind": HookKind,
+    "pool_hook_on_timeout": OnTimeout,
     "verification_purpose": VerificationPurpose,
     "verification_status": VerificationStatus,
     "hold_reason": HoldReason,

@@ -239,6 +239,17 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "after": _ID,
     },
     "privacy_request": {"bucket": 1, "id": _ID, "account_id": _ID, "kind": "access", "asked_at": _NOW},
+    "pool_hook": {
+        "id": _ID,
+        "account_id": _ID,
+        "pool_id": _ID,
+        "kind": "intercept",
+        "timeout": 3,
+        "on_timeout": "refuse",
+        "sealed_settings": "\\x00",
+        "key_id": 1,
+        "created_at": _NOW,
+    },
     "migration_lease": {"id": 1, "until": _NOW},
     "endpoint": {
         "id": _ID,
@@ -333,6 +344,9 @@ BROKEN: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "delivery_due_while_waiting": ("delivery", {"due_at": None}),
     "delivery_failed_for_a_reason": ("delivery", {"state": "failed", "due_at": None}),
     "delivery_delivered_plainly": ("delivery", {"state": "delivered", "due_at": None, "failure": "status"}),
+    "pool_hook_kind": ("pool_hook", {"kind": "fishing"}),
+    "pool_hook_timeout": ("pool_hook", {"timeout": 11}),
+    "pool_hook_on_timeout": ("pool_hook", {"on_timeout": "guess"}),
     "migration_lease_id_check": ("migration_lease", {"id": 2}),
 }
 

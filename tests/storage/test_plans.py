@@ -22,6 +22,7 @@ _EXEMPT = {
     "configuration.pools",
     "configuration.remove_connection",
     "endpoints.add",
+    "hooks.all",
     "keyring.forget_holders",
     "keyring.holders",
     "keyring.published",

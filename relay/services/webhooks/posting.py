@@ -21,11 +21,10 @@ DEADLINE = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """``transport`` None: this process posts nothing. ``http_allowed``: addresses of this machine over plain http will
-    do; for trials."""
+    """``http_allowed``: addresses of this machine over plain http will do; for trials."""
 
     vault: Vault
-    transport: GuardedTransport | None
+    transport: GuardedTransport
     http_allowed: bool
     within: float = DEADLINE
 
@@ -44,8 +43,6 @@ class Posting:
 
         ``offset``: by how much the time was moved here. The receiver's clock was not, and it compares.
         """
-        if self.transport is None:
-            return Answer(failure=Failure.CONNECT)
         settings, body = self.settings(endpoint), body_of(event)
         secrets = [secret.text for secret in living(settings.secrets, now)]
         signed = signing.headers(secrets, public(IdKind.EVENT, event.id), now - offset, body)
