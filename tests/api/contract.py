@@ -71,7 +71,7 @@ def _hold(world: World) -> dict[str, object]:
 
 
 def _webhook(_: World) -> dict[str, object]:
-    return {"url": "https://hooks.example.com/relay?token=abc", "events": ["session.*"]}
+    return {"url": "https://hooks.example.com/relay?token=abc089", "events": ["session.*"]}
 
 
 _W = Scope.WEBHOOKS

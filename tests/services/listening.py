@@ -10,7 +10,7 @@ from relay.core.webhooks import TEST_TYPE
 from relay.services.webhooks import EndpointView
 from tests.services.rig import Rig
 
-URL = "https://market.example/relay?token=abc"
+URL = "https://market.example/relay?token=abc089"
 
 
 async def listen(rig: Rig, events: Sequence[str] = ("*",), *, url: str = URL) -> tuple[EndpointView, str]:
