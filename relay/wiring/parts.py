@@ -299,7 +299,7 @@ def build(
 
 
 def _leg_limits(settings: Settings) -> LegLimits:
-    return LegLimits(settings.leg_rate, settings.leg_repeats)
+    return LegLimits(settings.leg_rate, settings.leg_repeats, settings.person_rate)
 
 
 def _carrier_copies(settings: Settings, vault: Vault, adapters: Mapping[str, Adapter]) -> CarrierCopies:

@@ -245,7 +245,7 @@ async def make_rig(
     own = Path(_FOLDER.name) / str(next(_serial))
     own.mkdir()
     # Here people say a lot in a moment, and often the same: what that leads to is tested where it is asked for.
-    settings = {"data_dir": own, "leg_rate": 0, "leg_repeats": 0, **settings}
+    settings = {"data_dir": own, "leg_rate": 0, "leg_repeats": 0, "person_rate": 0, **settings}
     transport = Transport(answers or httpx.MockTransport(carrier))
     chosen = Settings(**settings)  # type: ignore[arg-type]  # pydantic checks them
     ring = keyring_file.load(chosen.keyring) if chosen.keyring else keyring.make()

@@ -217,7 +217,14 @@ class Batch:
         session.last_leg_no += 1
         session.lifetime = replace(session.lifetime, idle_at=None)  # a text was said: nothing in this batch is idle
         letter, message_id = Letter(phone, text.text), self._tx.new_id(self._bucket)
-        said = Said(message_id, session.id, decision.recipient, session.last_leg_no, text.imprint.fingerprint)
+        said = Said(
+            message_id,
+            session.id,
+            decision.sender.party_index,
+            decision.recipient,
+            session.last_leg_no,
+            text.imprint.fingerprint,
+        )
         is_suspect = self._suspects.look_at(said, self._tx.now)
         asks = decision.recipient.number_id in self._directory.intercepted
         at_once = not asks and self._may_leave(decision.recipient, is_suspect=is_suspect)
