@@ -46,9 +46,9 @@ _HALF_DONE = {
     " where m.state in ('queued', 'sending') and o.message_id is null",
     "bindings of nobody": "select count(*) from binding b left join participant p on p.id = b.participant_id"
     " where (b.held_until = 'infinity') is distinct from (p.status = 'live')",
-    "live people of no open session": "select count(*) from session s left join participant p"
-    " on p.session_id = s.id and p.status = 'live' group by s.id, s.status"
-    " having count(p.id) <> case s.status when 'open' then 2 else 0 end",
+    "sessions without their two people": "select count(*) from session s"
+    " where (select count(*) from participant p where p.session_id = s.id and p.status = 'live')"
+    " <> case s.status when 'open' then 2 else 0 end",
     "live people without their binding": "select count(*) from participant p left join binding b"
     " on b.participant_id = p.id and b.held_until = 'infinity' where p.status = 'live' and b.session_id is null",
 }
