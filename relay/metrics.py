@@ -20,11 +20,18 @@ attempts = Counter(
     "relay_attempts", "Attempts to hand a text over, by outcome", ["provider", "outcome"], registry=REGISTRY
 )
 refusals = Counter("relay_refused_texts", "Texts refused at the door or by a provider", ["reason"], registry=REGISTRY)
+parked_loops = Counter("relay_parked_loops", "Texts parked because they looked like a loop", registry=REGISTRY)
 receipts = Counter("relay_receipts", "Receipts by word", ["word"], registry=REGISTRY)
 redactions = Counter(
     "relay_redactions",
     "Texts that carriers were told to delete, by what became of them",
     ["outcome"],
+    registry=REGISTRY,
+)
+deliveries = Counter(
+    "relay_webhook_deliveries",
+    "Tries of telling an endpoint of an event, by what became of the delivery",
+    ["result"],
     registry=REGISTRY,
 )
 sessions = Counter("relay_sessions", "Sessions opened, reopened and closed", ["what"], registry=REGISTRY)

@@ -67,7 +67,19 @@ class Settings(BaseSettings):
     redact_at_latest: float = Field(86400.0, gt=0, description="When it is told where that word never comes")
     request_lease: float = Field(30.0, ge=1, description="When a POST whose process died may be done again")
     api_rate: float = Field(200.0, gt=0, description="API requests per second, for each key and process")
+    leg_rate: int = Field(
+        30, ge=0, le=1000, description="Texts a minute to one person of a session; more of them are parked; 0 = any"
+    )
+    leg_repeats: int = Field(
+        5,
+        ge=0,
+        le=100,
+        description="The how many-th of the same text within a minute is parked; 0 = none; 1 and 2 are alike",
+    )
     drain_within: float = Field(20.0, gt=0, description="Longest wait for sends under way when stopping")
+    loopback_webhooks: bool = Field(
+        False, description="Also post webhooks to plain http addresses of this machine; for tests and trials"
+    )
     carrier_url: Annotated[str, AfterValidator(_is_loopback)] = Field(
         "", description="A simulated carrier on this machine, in place of every provider; for tests and trials"
     )

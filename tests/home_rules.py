@@ -25,7 +25,13 @@ class Home:
         return source.lies_in(*self.where) and not source.lies_in(*self.but)
 
 
-_HTTP_CLIENTS = ("relay/providers/transport.py", "relay/sandbox/*", "relay/client/*")
+#: One for providers, whose addresses are ours to know; one for customers' addresses, which are judged before each call.
+_HTTP_CLIENTS = (
+    "relay/providers/transport.py",
+    "relay/providers/guarded.py",
+    "relay/sandbox/*",
+    "relay/client/*",
+)
 _HTTP_SERVERS = ("relay/api/*", "relay/web/*", "relay/sandbox/*")
 
 HOMES = (
@@ -37,7 +43,7 @@ HOMES = (
         "cryptography",
         ("relay/vault/*", "relay/sandbox/carrier*", "relay/providers/*"),
         "ciphers are used where keys are kept; adapters and the carrier check or make a provider's signatures",
-        but=("relay/providers/base.py", "relay/providers/transport.py"),
+        but=("relay/providers/base.py", "relay/providers/transport.py", "relay/providers/guarded.py"),
     ),
     Home("starlette", _HTTP_SERVERS, "use cases know nothing of HTTP"),
     Home("phonenumbers", ("relay/core/phone.py",), "a second reader of phones would spell some of them another way"),
@@ -50,6 +56,7 @@ HOMES = (
     Home("structlog", ("relay/logs.py",), "what may be logged is declared in one file"),
     Home("typer", ("relay/cli/*", "relay/sandbox/tour*"), "only commands talk to a terminal"),
     Home("rich", ("relay/cli/*", "relay/sandbox/tour*"), "only commands talk to a terminal"),
+    Home("markupsafe", ("relay/web/*",), "what counts as HTML is decided where pages are made"),
     Home("jinja2", ("relay/web/*", "relay/sandbox/*"), "pages are made where pages are served"),
     Home(
         "uvicorn",

@@ -48,7 +48,7 @@ def _between_services(source: Source) -> Iterator[str]:
 def _concrete_providers(source: Source) -> Iterator[str]:
     for found in imports(source) if source.lies_in("relay/services/*") else ():
         if found.is_within("relay.providers") and not found.is_within(
-            "relay.providers.base", "relay.providers.transport"
+            "relay.providers.base", "relay.providers.transport", "relay.providers.guarded"
         ):
             yield f"{found.line} imports {found.name}"
 
@@ -57,9 +57,9 @@ _TRANSPORT_ERRORS = tuple(f"relay.providers.transport.{name}" for name in ("NoAn
 
 
 def _beside_adapters(source: Source) -> Iterator[str]:
-    """An adapter's own modules begin with its name; the frame, base and transport, knows no adapter."""
+    """An adapter's own modules begin with its name; the frame, base and the two transports, knows no adapter."""
     name = PurePosixPath(source.path).stem
-    frame = {"base": (), "transport": ("relay.providers.base",)}
+    frame = {"base": (), "transport": ("relay.providers.base",), "guarded": ()}
     for found in imports(source) if source.lies_in("relay/providers/*") else ():
         if not found.is_within("relay.providers") or found.is_within(*frame.get(name, ("relay.providers.base",))):
             continue
@@ -145,7 +145,14 @@ LAYER_RULES: tuple[Rule, ...] = (
             *at("relay/services/x.py", "from relay.providers import twilio", "import relay.providers.twilio_words"),
             *at("relay/services/x.py", "from relay.providers.twilio import Twilio", "from relay import providers"),
         ],
-        at("relay/services/x.py", "from relay.providers.base import Adapter", "from relay.providers import transport"),
+        [
+            *at(
+                "relay/services/x.py",
+                "from relay.providers.base import Adapter",
+                "from relay.providers import transport",
+            ),
+            *at("relay/services/x.py", "from relay.providers.guarded import GuardedTransport"),
+        ],
     ),
     Rule(
         "adapters stand alone",
@@ -160,6 +167,8 @@ LAYER_RULES: tuple[Rule, ...] = (
             ),
             *at("relay/providers/base.py", "from relay.providers.twilio import X", "from . import transport"),
             *at("relay/providers/transport.py", "from relay.providers import twilio"),
+            *at("relay/providers/guarded.py", "from relay.providers import twilio", "from . import transport"),
+            *at("relay/providers/twilio.py", "from relay.providers.guarded import GuardedTransport"),
         ],
         [
             *at("relay/providers/twilio.py", "from relay.providers.twilio_words import X", "from . import base"),

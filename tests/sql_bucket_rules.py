@@ -17,6 +17,7 @@ REFERENCE = frozenset(
         "keyring_check",
         "account",
         "connection",
+        "endpoint",
         "pool",
         "number",
         "former_number",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Any
 
+from relay.api.answers import gives
 from relay.api.call import Call, Endpoint, Reply
 from relay.api.schemas import AccountBody, ConnectionBody, EmptyBody
+from relay.api.shown import AccountSettings, ConnectionPage, ConnectionTest
+from relay.api.shown import Connection as ShownConnection
 from relay.core import ids
 from relay.core.ids import IdKind, public
 from relay.core.model import OnAmbiguous, Scope
+from relay.core.quiet_hours import QuietHours
 from relay.core.times import written
 from relay.storage.configuration import Account, Connection
 
@@ -25,6 +30,9 @@ async def change_account(call: Call) -> Reply:
         changes["on_ambiguous"] = OnAmbiguous(changes["on_ambiguous"])
     if "allowed_countries" in changes:
         changes["allowed_countries"] = tuple(changes["allowed_countries"])
+    if "quiet_hours" in changes:
+        since, until = (time.fromisoformat(changes["quiet_hours"][end]) for end in ("since", "until"))
+        changes["quiet_hours"] = QuietHours(since, until)
     return Reply(account_json(await call.services.accounts.change(call.account.id, changes)))
 
 
@@ -67,6 +75,8 @@ def account_json(a: Account) -> dict[str, Any]:
         "default_expires_in": a.default_expires_in,
         "default_idle_timeout": a.default_idle_timeout,
         "default_cool_down": a.default_cool_down,
+        "default_expiring_notice": a.default_expiring_notice,
+        "quiet_hours": {"from": f"{a.quiet_hours.since:%H:%M}", "to": f"{a.quiet_hours.until:%H:%M}"},
         "created_at": written(a.created_at),
     }
 
@@ -84,12 +94,18 @@ def connection_json(c: Connection) -> dict[str, Any]:
 
 _A = Scope.ADMIN
 
+# fmt: off
 ENDPOINTS = (
-    Endpoint("GET", "/v1/account", _A, read_account, "The account's settings"),
-    Endpoint("PATCH", "/v1/account", _A, change_account, "Change them", AccountBody),
-    Endpoint("POST", "/v1/connections", _A, add_connection, "Add credentials; never shown again", ConnectionBody),
-    Endpoint("GET", "/v1/connections", _A, list_connections, "All connections, newest first"),
-    Endpoint("GET", "/v1/connections/{id}", _A, read_connection, "One connection"),
-    Endpoint("DELETE", "/v1/connections/{id}", _A, remove_connection, "Remove an unused connection"),
-    Endpoint("POST", "/v1/connections/{id}/test", _A, test_connection, "Are the credentials right?", EmptyBody),
+    Endpoint("GET", "/v1/account", _A, read_account, "The account's settings", answers=gives(AccountSettings)),
+    Endpoint("PATCH", "/v1/account", _A, change_account, "Change them", AccountBody, answers=gives(AccountSettings)),
+    Endpoint("POST", "/v1/connections", _A, add_connection, "Add credentials; never shown again", ConnectionBody,
+             answers=gives(ShownConnection, status=201)),
+    Endpoint("GET", "/v1/connections", _A, list_connections, "All connections, newest first",
+             answers=gives(ConnectionPage)),
+    Endpoint("GET", "/v1/connections/{id}", _A, read_connection, "One connection", answers=gives(ShownConnection)),
+    Endpoint("DELETE", "/v1/connections/{id}", _A, remove_connection, "Remove an unused connection",
+             answers=gives(None, "connection_in_use")),
+    Endpoint("POST", "/v1/connections/{id}/test", _A, test_connection, "Are the credentials right?", EmptyBody,
+             answers=gives(ConnectionTest, "provider_unavailable")),
 )
+# fmt: on

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -24,6 +26,8 @@ from relay.api import (
     account,
     audit,
     audit_exports,
+    audit_witnesses,
+    bulk_close,
     downloads,
     messages,
     numbers,
@@ -32,10 +36,14 @@ from relay.api import (
     problems,
     seats,
     sessions,
+    suppressions,
+    templates,
     verifications,
+    webhooks,
 )
 from relay.api.call import Call, Endpoint, RawReply, Reply, Services
 from relay.api.limits import Limits
+from relay.api.openapi import openapi
 from relay.api.reading import read_body, require_json
 from relay.api.schemas import Body
 from relay.core import ids
@@ -54,15 +62,20 @@ from relay.services.idempotency import Answer, Begun
 from relay.services.keys import Caller
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *bulk_close.ENDPOINTS,  # before a session whose id could be bulk-close
     *sessions.ENDPOINTS,
     *seats.ENDPOINTS,
     *messages.ENDPOINTS,
+    *templates.ENDPOINTS,
     *account.ENDPOINTS,
     *numbers.ENDPOINTS,
     *verifications.ENDPOINTS,
+    *suppressions.ENDPOINTS,
     *privacy.ENDPOINTS,
     *audit.ENDPOINTS,
     *audit_exports.ENDPOINTS,
+    *audit_witnesses.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 )
 
 # With a letter in it: one of digits alone may be a phone, and the log would keep it.
@@ -79,11 +92,17 @@ def build_app(services: Services, *, api_rate: float, extra: Sequence[BaseRoute]
         routes.append(Route(path, _Way(here, services, limits), methods=list(here)))
     links = [downloads.route(services), audit_exports.route(services)]
     app = Starlette(
-        routes=[*routes, *operations.routes(services, ENDPOINTS), *links, *extra],
+        routes=[*routes, *operations.routes(services, partial(described, services.public_url)), *links, *extra],
         exception_handlers={404: _no_such_call, 405: _no_such_call},
     )
     app.router.redirect_slashes = False  # the address that it would name comes from the Host header
     return app
+
+
+@cache
+def described(server: str) -> Mapping[str, Any]:
+    """The API at this address as an OpenAPI document, made when it is first asked for: no start has to wait for it."""
+    return openapi(ENDPOINTS, server=server or "/")
 
 
 async def _no_such_call(request: Request, error: Exception) -> Response:
@@ -194,14 +213,16 @@ class _Visit:
         if isinstance(begun, Answer):
             return _replayed(begun)
         try:
-            response = _response(await self._handle(caller, body, begun.seed))
+            reply = await self._handle(caller, body, begun.seed)
         except RelayError as error:
             response = _refusal(error, self.request_id)
             if not _is_final(error):
                 await self.services.idempotency.let_go(begun)
                 return response
-        await self._store(begun, response)
-        return response
+            await self._store(begun, response)
+            return response
+        await self._store(begun, _response(reply.again if isinstance(reply, Reply) else reply))
+        return _response(reply)
 
     async def _store(self, begun: Begun, response: Response) -> None:
         try:

@@ -7,13 +7,17 @@ a text of https://c2sp.org/tlog-proof. Entries come with the salt that their lea
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+from pydantic import Field
+
+from relay.api.answers import Raw, gives
 from relay.api.call import Call, Endpoint, RawReply, Reply, limit_of
 from relay.api.cursors import Cursors
+from relay.api.parameters import LIST, Instant, Parameter
+from relay.api.shown_records import AuditEntryPage, AuditKeyPage
 from relay.core import ids, tiles
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind
@@ -25,31 +29,25 @@ from relay.storage.audit_reading import Entry, SigningKey, Wanted
 _TEXT, _BYTES = "text/plain; charset=utf-8", "application/octet-stream"
 _REFERENCE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _WORD = re.compile(r"[a-z]+[a-z_.]{0,59}", re.ASCII)
-_LIST = "audit entries"
-
-_FILTERS: Mapping[str, str] = {
-    "session": "of one session: its id, or the reference that entries have",
-    "type": "one type of event, such as message.delivered",
-    "reason": "one reason, such as opted_out",
-    "since": "from this time on, RFC 3339",
-    "until": "before this time, RFC 3339",
-    "limit": "1 to 200, default 50",
-    "cursor": "next_cursor of the page before",
-}
+_WHICH = "audit entries"
 
 
-async def read_checkpoint(call: Call) -> RawReply:
+async def read_audit_checkpoint(call: Call) -> RawReply:
+    asked = call.query.get("witnessed", "false")
+    if asked not in {"true", "false"}:
+        raise InvalidInput(Problem("witnessed", "invalid", "must be true or false"))
     await _note(call)
-    return RawReply((await call.services.audit_reading.checkpoint(call.account)).encode(), _TEXT)
+    heads = call.services.audit_witnesses if asked == "true" else call.services.audit_reading
+    return RawReply((await heads.checkpoint(call.account)).encode(), _TEXT)
 
 
-async def read_tile(call: Call) -> RawReply:
+async def read_audit_tile(call: Call) -> RawReply:
     tile = tiles.parse(call.path["path"])
     await _note(call)
     return RawReply(await call.services.audit_reading.tile(call.account, tile), _BYTES)
 
 
-async def read_proof(call: Call) -> RawReply:
+async def read_audit_proof(call: Call) -> RawReply:
     ref = call.query.get("entry", "")
     if not _REFERENCE.fullmatch(ref):
         raise InvalidInput(Problem("entry", "invalid", "must be the id of an entry"))
@@ -57,10 +55,10 @@ async def read_proof(call: Call) -> RawReply:
     return RawReply((await call.services.audit_reading.proof(call.account, ref)).encode(), _TEXT)
 
 
-async def list_entries(call: Call) -> Reply:
+async def list_audit_entries(call: Call) -> Reply:
     limit, session, reader = limit_of(call), call.query.get("session"), call.services.audit_reading
     cursors = Cursors(call.services.vault.tokens.cursor_secret)
-    after = cursors.read(_LIST, call.account.id, call.query.get("cursor"))
+    after = cursors.read(_WHICH, call.account.id, call.query.get("cursor"))
     is_reference = session is not None and bool(_REFERENCE.fullmatch(session))
     wanted = Wanted(
         session_ref=session if is_reference else None,
@@ -73,11 +71,11 @@ async def list_entries(call: Call) -> Reply:
     session_id = None if session is None or is_reference else _session(session)
     await _note(call)
     found = await reader.entries(call.account, wanted, session_id=session_id, limit=limit + 1)
-    more = cursors.write(_LIST, call.account.id, UUID(int=found[limit - 1].n)) if len(found) > limit else None
+    more = cursors.write(_WHICH, call.account.id, UUID(int=found[limit - 1].n)) if len(found) > limit else None
     return Reply({"data": [entry_json(entry) for entry in found[:limit]], "next_cursor": more})
 
 
-async def list_keys(call: Call) -> Reply:
+async def list_audit_keys(call: Call) -> Reply:
     await _note(call)
     keys = await call.services.audit_reading.keys(call.account)
     return Reply({"data": [key_json(key) for key in keys], "next_cursor": None})
@@ -122,14 +120,36 @@ def key_json(k: SigningKey) -> dict[str, Any]:
 
 
 _A = Scope.AUDIT
-
-ENDPOINTS = (
-    Endpoint("GET", "/v1/audit/checkpoint", _A, read_checkpoint, "The log's signed head (C2SP checkpoint)"),
-    Endpoint("GET", "/v1/audit/tile/{path:path}", _A, read_tile, "A tile of the log (C2SP tlog-tiles)"),
-    Endpoint(
-        "GET", "/v1/audit/proof", _A, read_proof, "That an entry is in the log (C2SP tlog-proof)",
-        query={"entry": "the entry's id"},
+_FILTERS = {
+    "session": Parameter("of one session: its id, or the reference that entries have"),
+    "type": Parameter(
+        "one type of event", Annotated[str, Field(pattern=_WORD.pattern, examples=["message.delivered"])]
     ),
-    Endpoint("GET", "/v1/audit/entries", _A, list_entries, "Entries of the log", query=_FILTERS),
-    Endpoint("GET", "/v1/audit/keys", _A, list_keys, "Which keys have signed the log's heads, and since when"),
-)  # fmt: skip
+    "reason": Parameter("one reason", Annotated[str, Field(pattern=_WORD.pattern, examples=["opted_out"])]),
+    "since": Parameter("from this time on", Instant),
+    "until": Parameter("before this time", Instant),
+}
+_WITNESSED = {
+    "witnessed": Parameter(
+        "true: the newest head that a witness has signed, with every witness's line",
+        Annotated[str, Field(pattern="^(true|false)$", examples=["true"])],
+    )
+}
+_ENTRY = {"entry": Parameter("the entry's id", Annotated[str, Field(pattern=_REFERENCE.pattern)], required=True)}
+_HEAD = Raw(_TEXT, "relay.example/acc_...\n12\nj3Yq...=\n\n\u2014 relay.example/acc_... 6a1f...\n")
+_PROOF = Raw(_TEXT, "c2sp.org/tlog-proof@v1\nindex 7\nj3Yq...=\n\nrelay.example/acc_...\n12\n...")
+
+# fmt: off
+ENDPOINTS = (
+    Endpoint("GET", "/v1/audit/checkpoint", _A, read_audit_checkpoint, "The log's signed head (C2SP checkpoint)",
+             query=_WITNESSED, answers=gives(_HEAD, "not_found")),
+    Endpoint("GET", "/v1/audit/tile/{path:path}", _A, read_audit_tile, "A tile of the log (C2SP tlog-tiles)",
+             answers=gives(Raw(_BYTES))),
+    Endpoint("GET", "/v1/audit/proof", _A, read_audit_proof, "That an entry is in the log (C2SP tlog-proof)", query=_ENTRY,
+             answers=gives(_PROOF, "not_found")),
+    Endpoint("GET", "/v1/audit/entries", _A, list_audit_entries, "Entries of the log, newest first",
+             query={**LIST, **_FILTERS}, answers=gives(AuditEntryPage)),
+    Endpoint("GET", "/v1/audit/keys", _A, list_audit_keys, "Which keys have signed the log's heads, and since when",
+             answers=gives(AuditKeyPage)),
+)
+# fmt: on

@@ -15,10 +15,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from relay import logs
+from relay.api.answers import gives
 from relay.api.call import Call, Endpoint, Reply, Services
 from relay.api.downloads import Links, answering, headers_of
 from relay.api.privacy import report_json
 from relay.api.schemas import AuditExportBody
+from relay.api.shown_records import AuditExport
 from relay.core import ids
 from relay.core.errors import RelayError
 from relay.core.exporting import Period, read_period
@@ -66,14 +68,14 @@ class Exporting:
         return Offer(e.id, e.asked_at, e.end_n - e.first_n, self.services.public_url.rstrip("/") + path, until)
 
 
-async def ask(call: Call) -> Reply:
+async def ask_for_audit_export(call: Call) -> Reply:
     body = call.read(AuditExportBody)
     period = read_period(body.since, body.until)
     offer = await Exporting(call.services).ask(call.account, period, key_id=call.caller.key_id, seed=call.seed)
     return Reply(offer_json(offer), 201)
 
 
-async def read(call: Call) -> Reply:
+async def read_audit_export(call: Call) -> Reply:
     export_id = ids.parse(IdKind.REQUEST, call.path["id"])
     return Reply(offer_json(await Exporting(call.services).read(call.account, export_id)))
 
@@ -127,7 +129,11 @@ async def pieces(services: Services, export: Export) -> AsyncIterator[bytes]:
 
 _A = Scope.AUDIT
 
+# fmt: off
 ENDPOINTS = (
-    Endpoint("POST", "/v1/audit/exports", _A, ask, "Export the log as an evidence pack", AuditExportBody),
-    Endpoint("GET", "/v1/audit/exports/{id}", _A, read, "An export, and where to fetch its pack"),
+    Endpoint("POST", "/v1/audit/exports", _A, ask_for_audit_export, "Export the log as an evidence pack", AuditExportBody,
+             answers=gives(AuditExport, "log_empty", status=201)),
+    Endpoint("GET", "/v1/audit/exports/{id}", _A, read_audit_export, "An export, and where to fetch its pack",
+             answers=gives(AuditExport)),
 )
+# fmt: on

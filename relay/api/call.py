@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from relay.api.answers import Answers
+from relay.api.parameters import Parameter
 from relay.api.schemas import Body
 from relay.core.errors import InvalidInput, Problem
 from relay.core.ids import Seed
@@ -15,6 +17,8 @@ from relay.services.accounts import Accounts
 from relay.services.affected import Affected
 from relay.services.audit_exports import AuditExports
 from relay.services.audit_reading import AuditReading
+from relay.services.audit_witnesses import AuditWitnesses
+from relay.services.bulk_close import BulkClose
 from relay.services.connections import Connections
 from relay.services.erasure import Erasure
 from relay.services.holds import Holds
@@ -28,8 +32,12 @@ from relay.services.retention import Retention
 from relay.services.rotation import Rotation
 from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
+from relay.services.suppressions import Suppressions
+from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
+from relay.services.webhooks import Webhooks
+from relay.services.webhooks.ledger import Ledger
 from relay.storage.configuration import Account, Configuration
 from relay.storage.database import Database
 from relay.vault.vault import Vault
@@ -59,6 +67,10 @@ class Services(Protocol):
     @property
     def audit_reading(self) -> AuditReading: ...
     @property
+    def audit_witnesses(self) -> AuditWitnesses: ...
+    @property
+    def bulk_close(self) -> BulkClose: ...
+    @property
     def connections(self) -> Connections: ...
     @property
     def erasure(self) -> Erasure: ...
@@ -85,9 +97,17 @@ class Services(Protocol):
     @property
     def subjects(self) -> Subjects: ...
     @property
+    def suppressions(self) -> Suppressions: ...
+    @property
+    def templates(self) -> Templates: ...
+    @property
     def texts(self) -> Texts: ...
     @property
     def verifications(self) -> Verifications: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
+    @property
+    def ledger(self) -> Ledger: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +134,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a handler answers."""
+    """What a handler answers. ``shown_once``: fields that the same answer, given again, has as null."""
 
     body: Mapping[str, Any]
     status: int = 200
+    shown_once: tuple[str, ...] = ()
+
+    @property
+    def again(self) -> Reply:
+        """What is kept of it, to be given again."""
+        return Reply({**self.body, **dict.fromkeys(self.shown_once)}, self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +156,7 @@ class RawReply:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A route: nobody gets in without ``scope``, or one of those that are let in ``also``."""
+    """A route: nobody gets in without ``scope``, or one of those that are let in ``also``. The handler's name is the call's."""
 
     method: str
     path: str
@@ -138,8 +164,9 @@ class Endpoint:
     handler: Callable[[Call], Awaitable[Reply | RawReply]]
     summary: str
     body: type[Body] | None = None
-    query: Mapping[str, str] = field(default_factory=dict)  #: name -> what it means
+    query: Mapping[str, Parameter | str] = field(default_factory=dict)  #: name -> what it means
     also: frozenset[Scope] = frozenset()
+    answers: Answers | None = None  #: for the document that describes the API
 
     @property
     def pattern(self) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from relay.api.answers import gives
 from relay.api.call import Call, Endpoint, Reply
 from relay.api.schemas import EmptyBody
+from relay.api.shown import Message
 from relay.core import ids
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
@@ -40,15 +42,22 @@ def message_json(m: StoredMessage) -> dict[str, Any]:
         "reason": m.reason,
         "segments": m.segments,
         "received_at": written(m.received_at),
+        "send_at": written(m.send_at),
         "accepted_at": written(m.accepted_at),
         "delivered_at": written(m.delivered_at),
     }
 
 
 _S = Scope.SESSIONS
+_PARKED = gives(Message, "not_parked")
+_RETRIED = gives(Message, "not_parked", "session_closed")
 
+# fmt: off
 ENDPOINTS = (
-    Endpoint("GET", "/v1/messages/{id}", _S, read_message, "One message's metadata"),
-    Endpoint("POST", "/v1/messages/{id}/retry", _S, retry_message, "Send a parked text after all", EmptyBody),
-    Endpoint("POST", "/v1/messages/{id}/discard", _S, discard_message, "Give a parked text up", EmptyBody),
+    Endpoint("GET", "/v1/messages/{id}", _S, read_message, "One message's metadata", answers=gives(Message)),
+    Endpoint("POST", "/v1/messages/{id}/retry", _S, retry_message, "Send a parked text after all", EmptyBody,
+             answers=_RETRIED),
+    Endpoint("POST", "/v1/messages/{id}/discard", _S, discard_message, "Give a parked text up", EmptyBody,
+             answers=_PARKED),
 )
+# fmt: on

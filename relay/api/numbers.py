@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from relay.api.answers import gives
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
+from relay.api.parameters import LIST
 from relay.api.schemas import NumberBody, NumberChangeBody, PoolBody, PoolChangeBody
+from relay.api.shown import FullPool, Number, NumberPage, PoolPage
+from relay.api.shown import Pool as ShownPool
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
 from relay.core.model import NumberState, Scope
 from relay.core.phone import parse_number
+from relay.core.rules import Rule
 from relay.core.times import written
 from relay.services.numbers import NumberView, NumberWanted
 from relay.services.pools import PoolReport
@@ -75,8 +80,9 @@ async def read_pool(call: Call) -> Reply:
 
 async def change_pool(call: Call) -> Reply:
     body = call.read(PoolChangeBody)
+    rules = None if body.rules is None else [Rule(rule.keyword, rule.reply or "") for rule in body.rules]
     pool = await call.services.pools.change(
-        call.account, call.path["id"], name=body.name, require_verified=body.require_verified
+        call.account, call.path["id"], name=body.name, require_verified=body.require_verified, rules=rules
     )
     return Reply(pool_json(pool))
 
@@ -108,6 +114,7 @@ def pool_json(p: Pool) -> dict[str, Any]:
         "name": p.name,
         "status": "ready" if p.ready else "preparing",
         "require_verified": p.require_verified,
+        "rules": [{"keyword": rule.keyword, "reply": rule.reply or None} for rule in p.rules.values()],
         "created_at": written(p.created_at),
     }
 
@@ -123,17 +130,23 @@ def report_json(r: PoolReport) -> dict[str, Any]:
 
 
 _N = Scope.NUMBERS
-_LIST = {"limit": "1 to 200, default 50", "cursor": "next_cursor of the page before"}
+_ADDED = gives(Number, "number_taken", "number_invalid", "number_kind_refused", "country_invalid", status=201)
 
+# fmt: off
 ENDPOINTS = (
-    Endpoint("POST", "/v1/numbers", _N, add_number, "Import a number", NumberBody),
-    Endpoint("GET", "/v1/numbers", _N, list_numbers, "Numbers, newest first", query=_LIST),
-    Endpoint("GET", "/v1/numbers/{id}", _N, read_number, "One number"),
-    Endpoint("PATCH", "/v1/numbers/{id}", _N, change_number, "Reserve, drain, free; change the pace", NumberChangeBody),
-    Endpoint("DELETE", "/v1/numbers/{id}", _N, remove_number, "Drain a number, then remove it"),
-    Endpoint("POST", "/v1/pools", _N, add_pool, "Make a pool", PoolBody),
-    Endpoint("GET", "/v1/pools", _N, list_pools, "Pools, newest first"),
-    Endpoint("GET", "/v1/pools/{id}", _N, read_pool, "How full a pool is"),
-    Endpoint("PATCH", "/v1/pools/{id}", _N, change_pool, "Rename a pool, require proofs", PoolChangeBody),
-    Endpoint("DELETE", "/v1/pools/{id}", _N, remove_pool, "Remove an empty pool"),
+    Endpoint("POST", "/v1/numbers", _N, add_number, "Import a number", NumberBody, answers=_ADDED),
+    Endpoint("GET", "/v1/numbers", _N, list_numbers, "Numbers, newest first", query=LIST, answers=gives(NumberPage)),
+    Endpoint("GET", "/v1/numbers/{id}", _N, read_number, "One number", answers=gives(Number)),
+    Endpoint("PATCH", "/v1/numbers/{id}", _N, change_number, "Reserve, drain, free; change the pace", NumberChangeBody,
+             answers=gives(Number)),
+    Endpoint("DELETE", "/v1/numbers/{id}", _N, remove_number, "Drain a number, then remove it",
+             answers=gives(None, "number_in_use")),
+    Endpoint("POST", "/v1/pools", _N, add_pool, "Make a pool", PoolBody,
+             answers=gives(ShownPool, "pool_name_taken", status=201)),
+    Endpoint("GET", "/v1/pools", _N, list_pools, "Pools, newest first", answers=gives(PoolPage)),
+    Endpoint("GET", "/v1/pools/{id}", _N, read_pool, "How full a pool is", answers=gives(FullPool)),
+    Endpoint("PATCH", "/v1/pools/{id}", _N, change_pool, "Rename a pool, require proofs, set keyword rules",
+             PoolChangeBody, answers=gives(ShownPool, "pool_name_taken")),
+    Endpoint("DELETE", "/v1/pools/{id}", _N, remove_pool, "Remove an empty pool", answers=gives(None, "pool_in_use")),
 )
+# fmt: on

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+from relay.api.answers import gives
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
 from relay.api.downloads import DOWNLOADS, Links
+from relay.api.parameters import LIST, Instant, Parameter
 from relay.api.schemas import PrivacyRequestBody
 from relay.api.sessions import stays_json
+from relay.api.shown_records import Affected, PersonRequest, PrivacyRequest, ProcessingRecord, RetentionReport
 from relay.core import ids
-from relay.core.affected import NOT_COUNTED, columns_of, is_clear, read_leak
-from relay.core.data_class import Rule
+from relay.core.affected import NOT_COUNTED, TOLD, columns_of, is_clear, read_leak
+from relay.core.data_class import DataClass, Rule
 from relay.core.data_rules import RULES
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
@@ -31,7 +34,7 @@ from relay.storage.retention import Hold
 _HOLD_FIELDS, _PERSON_FIELDS = {"session", "operator_reason"}, {"phone", "verification_token", "operator_reason"}
 
 
-async def ask(call: Call) -> Reply:
+async def make_privacy_request(call: Call) -> Reply:
     """A request about people's data: that a session is held, or what there is about one person, or that it goes."""
     body = call.read(PrivacyRequestBody)
     return await (_hold(call, body) if body.kind == "hold" else _ask_about_person(call, body))
@@ -90,7 +93,7 @@ def _word(words: type[W], given: str) -> W:
         raise InvalidInput(Problem("operator_reason", "invalid", said)) from None
 
 
-async def read_request(call: Call) -> Reply:
+async def read_privacy_request(call: Call) -> Reply:
     request_id = ids.parse(IdKind.REQUEST, call.path["id"])
     return Reply(request_json(call, await call.services.subjects.read(call.account, request_id)))
 
@@ -219,22 +222,30 @@ def _activity(rule: Rule) -> dict[str, Any]:
 
 
 _LEAK = {
-    "table": "what was copied; the whole database when not given",
-    "class": "only this class of data",
-    "from": "since when it may have been copied, with a zone; ever when not given",
-    "until": "and until when; now when not given",
-    "limit": "1 to 200 session ids, default 50",
-    "cursor": "next_cursor of the page before",
+    "table": Parameter("what was copied; the whole database when not given", Literal[tuple(TOLD)]),
+    "class": Parameter("only this class of data", DataClass),
+    "from": Parameter("since when it may have been copied, with a zone; ever when not given", Instant),
+    "until": Parameter("and until when; now when not given", Instant),
 }
 _P, _AUDITOR = Scope.PRIVACY, frozenset({Scope.AUDIT})
-
-ENDPOINTS = (
-    Endpoint(
-        "POST", "/v1/privacy/requests", _P, ask, "Hold a session; access or erasure for a person", PrivacyRequestBody
-    ),
-    Endpoint("GET", "/v1/privacy/requests/{id}", _P, read_request, "A request for access or erasure, and its download"),
-    Endpoint("DELETE", "/v1/privacy/holds/{id}", _P, lift_hold, "Lift the hold on a session (its id)"),
-    Endpoint("GET", "/v1/privacy/retention", _P, read_retention, "What is held, and what is overdue", also=_AUDITOR),
-    Endpoint("GET", "/v1/privacy/processing-record", _P, read_processing_record, "Record of processing (article 30)"),
-    Endpoint("GET", "/v1/privacy/affected", _P, read_affected, "Whom a leak concerns (article 33)", query=_LEAK),
+_MADE = gives(
+    PrivacyRequest,
+    *("already_held", "session_erased", "phone_invalid", "phone_kind_refused", "verification_token_invalid"),
+    status=201,
 )
+
+# fmt: off
+ENDPOINTS = (
+    Endpoint("POST", "/v1/privacy/requests", _P, make_privacy_request, "Hold a session; access or erasure for a person",
+             PrivacyRequestBody, answers=_MADE),
+    Endpoint("GET", "/v1/privacy/requests/{id}", _P, read_privacy_request,
+             "A request for access or erasure, and its download", answers=gives(PersonRequest)),
+    Endpoint("DELETE", "/v1/privacy/holds/{id}", _P, lift_hold, "Lift the hold on a session (its id)", answers=gives(None)),
+    Endpoint("GET", "/v1/privacy/retention", _P, read_retention, "What is held, and what is overdue", also=_AUDITOR,
+             answers=gives(RetentionReport)),
+    Endpoint("GET", "/v1/privacy/processing-record", _P, read_processing_record, "Record of processing (article 30)",
+             answers=gives(ProcessingRecord)),
+    Endpoint("GET", "/v1/privacy/affected", _P, read_affected, "Whom a leak concerns (article 33)",
+             query={**LIST, **_LEAK}, answers=gives(Affected)),
+)
+# fmt: on

@@ -43,7 +43,11 @@ _CODES = {"missing": "missing", "extra_forbidden": "unknown_field"}
 
 
 def status_of(error: RelayError) -> int:
-    return next(status for kind, status, _ in STATUSES if isinstance(error, kind))
+    return status_of_kind(type(error))
+
+
+def status_of_kind(kind: type[RelayError]) -> int:
+    return next(status for known, status, _ in STATUSES if issubclass(kind, known))
 
 
 def body_of(error: RelayError, request_id: str) -> dict[str, Any]:

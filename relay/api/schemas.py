@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from relay.api.answers import example_id
+from relay.core.ids import IdKind
 from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
 from relay.core.model import GeoFallback, GeoMatch, HoldReason
+from relay.core.rules import LONGEST_KEYWORD, MOST_RULES
 from relay.core.subject import OperatorReason
+from relay.core.templates import MOST_VARIABLES
 
 LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
 LONGEST_NAME = 64  # characters
@@ -23,7 +27,7 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _no_phone(value: str) -> str:
+def no_phone(value: str) -> str:
     """What the API gives back must not be a place to leave a phone in: answers, events and logs would carry it on."""
     if _PHONE.search(value):
         raise ValueError("must not hold a phone")
@@ -38,11 +42,9 @@ def _text(value: str) -> str:
     return value
 
 
-Name = Annotated[
-    str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line), AfterValidator(_no_phone)
-]
-Label = Annotated[str, Field(max_length=32), AfterValidator(_one_line), AfterValidator(_no_phone)]
-Note = Annotated[str, Field(max_length=200), AfterValidator(_one_line), AfterValidator(_no_phone)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line), AfterValidator(no_phone)]
+Label = Annotated[str, Field(max_length=32), AfterValidator(_one_line), AfterValidator(no_phone)]
+Note = Annotated[str, Field(max_length=200), AfterValidator(_one_line), AfterValidator(no_phone)]
 Short = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_text)]
 Phone = Annotated[str, Field(max_length=40, description="E.164, such as +12025550177")]
@@ -54,6 +56,8 @@ CoolDown = Annotated[
     int,
     Field(ge=int(SHORTEST_COOL_DOWN.total_seconds()), le=int(LONGEST_COOL_DOWN.total_seconds()), description="seconds"),
 ]
+ExpiringNotice = Annotated[int, Field(ge=0, le=7 * 86400, description="seconds before expires_at; 0 = no notice")]
+TimeOfDay = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="such as 21:00")]
 Rate = Annotated[float, Field(gt=0, le=10_000, description="segments per second")]
 #: Those for a hold and those for a person: which is for what, ``privacy`` says.
 OPERATOR_REASONS = tuple(dict.fromkeys(str(word) for word in (*HoldReason, *OperatorReason)))
@@ -76,6 +80,11 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def shown_by(*examples: dict[str, Any]) -> ConfigDict:
+    """How a body shows by examples what it takes. Each of them works: a test sends it."""
+    return ConfigDict(json_schema_extra={"examples": list(examples)})
+
+
 class ParticipantBody(Body):
     phone: Phone
     label: Label = ""
@@ -84,6 +93,22 @@ class ParticipantBody(Body):
 
 
 class SessionBody(Body):
+    model_config = shown_by(
+        {
+            "participants": [
+                {"phone": "+12025550177", "label": "rider"},
+                {"phone": "+12025550188", "label": "driver"},
+            ],
+            "pool": "default",
+            "unique_name": "trip-991",
+            "expires_in": 86400,
+            "idle_timeout": 3600,
+            "cool_down": 259200,
+            "geo_match": "country",
+            "metadata": {"order": "991"},
+        }
+    )
+
     participants: Annotated[tuple[ParticipantBody, ...], Field(min_length=2, max_length=2)]
     pool: Name = "default"
     unique_name: Name | None = None
@@ -91,6 +116,7 @@ class SessionBody(Body):
     expires_at: AwareDatetime | None = None
     idle_timeout: IdleTimeout | None = None
     cool_down: CoolDown | None = None
+    expiring_notice: ExpiringNotice | None = None
     geo_match: GeoMatch = GeoMatch.COUNTRY
     geo_fallback: GeoFallback = GeoFallback.STRICT
     greeting: Annotated[bool, Field(description="send each side a first text")] = False
@@ -98,22 +124,42 @@ class SessionBody(Body):
 
 
 class SessionChangeBody(Body):
+    model_config = shown_by({"expires_in": 7200, "metadata": {"order": "991"}})
+
     expires_in: ExpiresIn | None = None
     expires_at: AwareDatetime | None = None
     idle_timeout: IdleTimeout | None = None
+    expiring_notice: ExpiringNotice | None = None
     metadata: Metadata | None = None
 
 
 class EmptyBody(Body):
-    pass
+    model_config = shown_by({})
 
 
 class TextBody(Body):
+    """``text``, or a ``template`` by its id or name."""
+
+    model_config = shown_by({"to": example_id(IdKind.PARTICIPANT), "text": "Your driver is here."})
+
     to: Annotated[str, Field(max_length=64)]
-    text: Text
+    text: Text | None = None
+    template: Name | None = None
+    variables: Annotated[dict[str, str], Field(max_length=MOST_VARIABLES)] | None = None
+    send_at: AwareDatetime | None = None
+    quiet_hours: Literal["respect", "ignore"] = "ignore"
+
+
+class QuietHoursBody(Body):
+    """By the clock of whoever gets the text; over midnight where ``to`` is earlier. The same twice: none."""
+
+    since: Annotated[TimeOfDay, Field(alias="from")]
+    until: Annotated[TimeOfDay, Field(alias="to")]
 
 
 class AccountBody(Body):
+    model_config = shown_by({"programme": "Rides", "help_contact": "help@rides.example", "on_ambiguous": "park"})
+
     programme: Short | None = None
     help_contact: Short | None = None
     language: Annotated[str, Field(max_length=8)] | None = None
@@ -123,14 +169,22 @@ class AccountBody(Body):
     default_expires_in: ExpiresIn | None = None
     default_idle_timeout: IdleTimeout | None = None
     default_cool_down: CoolDown | None = None
+    default_expiring_notice: ExpiringNotice | None = None
+    quiet_hours: QuietHoursBody | None = None
 
 
 class ConnectionBody(Body):
+    model_config = shown_by(
+        {"provider": "twilio", "credentials": {"account_sid": "AC" + "0" * 32, "auth_token": "0" * 32}}
+    )
+
     provider: Name
     credentials: Annotated[dict[Name, Short], Field(max_length=10)]
 
 
 class NumberBody(Body):
+    model_config = shown_by({"number": "+12025550109", "pool": "default", "connection": example_id(IdKind.CONNECTION)})
+
     number: Phone
     country: Country | None = None
     pool: Name = "default"
@@ -140,32 +194,50 @@ class NumberBody(Body):
 
 
 class NumberChangeBody(Body):
+    model_config = shown_by({"state": "reserved", "rate": 2.5})
+
     state: Literal["ready", "reserved", "draining", "quarantined", "unregistered"] | None = None
     rate: Rate | None = None
 
 
 class PoolBody(Body):
+    model_config = shown_by({"name": "night"})
+
     name: Name
     require_verified: bool = False
 
 
+class RuleBody(Body):
+    keyword: Annotated[str, Field(min_length=1, max_length=LONGEST_KEYWORD), AfterValidator(_one_line)]
+    reply: Text | None = None
+
+
 class PoolChangeBody(Body):
+    model_config = shown_by({"name": "noon"})
+
     name: Name | None = None
     require_verified: bool | None = None
+    rules: Annotated[tuple[RuleBody, ...], Field(max_length=MOST_RULES)] | None = None
 
 
 class VerificationBody(Body):
+    model_config = shown_by({"phone": "+12025550188", "purpose": "session"})
+
     phone: Phone
     purpose: Literal["session", "privacy"]
     pool: Name = "default"
 
 
 class CheckBody(Body):
+    model_config = shown_by({"code": "000000"})
+
     code: Annotated[str, Field(pattern="^[0-9]{6}$", description="six digits")]
 
 
 class AuditExportBody(Body):
     """Entries dated within a time; all of them when none is given."""
+
+    model_config = shown_by({"since": "2026-01-01T00:00:00Z"})
 
     since: Annotated[str, Field(max_length=40)] | None = None
     until: Annotated[str, Field(max_length=40)] | None = None
@@ -173,6 +245,12 @@ class AuditExportBody(Body):
 
 class PrivacyRequestBody(Body):
     """A hold is about a session, the others are about a person: which fields go together is for ``privacy`` to say."""
+
+    model_config = shown_by(
+        {"kind": "hold", "session": example_id(IdKind.SESSION), "operator_reason": "legal_claim"},
+        {"kind": "access", "phone": "+12025550177", "operator_reason": "own_initiative"},
+        {"kind": "erasure", "phone": "+12025550177", "operator_reason": "own_initiative"},
+    )
 
     kind: Literal["hold", "access", "erasure"]
     session: Annotated[str, Field(max_length=64)] | None = None

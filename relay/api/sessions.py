@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from relay.api.answers import gives
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
 from relay.api.messages import message_json
+from relay.api.parameters import LIST, Parameter
 from relay.api.schemas import LONGEST_NAME, EmptyBody, SessionBody, SessionChangeBody, TextBody
+from relay.api.shown import ClosedSession, DryRun, ErasedSession, Message, MessagePage, Session, SessionPage
 from relay.core import ids
 from relay.core.erasure import Stays
 from relay.core.errors import InvalidInput, NotFound, Problem
@@ -48,7 +53,8 @@ async def list_sessions(call: Call) -> Reply:
 
 async def change_session(call: Call) -> Reply:
     body = call.read(SessionChangeBody)
-    change = SessionChange(body.expires_in, body.expires_at, body.idle_timeout, body.metadata)
+    ends = (body.expires_in, body.expires_at, body.idle_timeout)
+    change = SessionChange(*ends, expiring_notice=body.expiring_notice, metadata=body.metadata)
     view = await call.services.sessions.change(call.account, ids.parse(IdKind.SESSION, call.path["id"]), change)
     return Reply(session_json(view))
 
@@ -80,8 +86,25 @@ async def send_text(call: Call) -> Reply:
         recipient_id = ids.parse(IdKind.PARTICIPANT, body.to)
     except NotFound:
         raise InvalidInput(Problem("to", "unknown_participant", "must be a participant of this session")) from None
-    message = await call.services.texts.send(call.account, TextWanted(session_id, recipient_id, body.text), call.seed)
-    return Reply(message_json(message), 202)
+    wanted = TextWanted(
+        session_id,
+        recipient_id,
+        await _words(call, body),
+        send_at=body.send_at,
+        respects_quiet_hours=body.quiet_hours == "respect",
+    )
+    return Reply(message_json(await call.services.texts.send(call.account, wanted, call.seed)), 202)
+
+
+async def _words(call: Call, body: TextBody) -> str:
+    """What the text says. Raises InvalidInput unless it is given in exactly one way."""
+    if (body.text is None) == (body.template is None):
+        raise InvalidInput(Problem("text", "one_of", "give either text or template"))
+    if body.template is not None:
+        return await call.services.templates.rendered(call.account, body.template, body.variables or {})
+    if body.variables is not None:
+        raise InvalidInput(Problem("variables", "without_template", "are for a template"))
+    return body.text or ""
 
 
 async def list_messages(call: Call) -> Reply:
@@ -115,6 +138,7 @@ async def _wanted(call: Call) -> SessionWanted:
         expires_at=body.expires_at,
         idle_timeout=body.idle_timeout,
         cool_down=body.cool_down,
+        expiring_notice=body.expiring_notice,
         geo_match=body.geo_match,
         geo_fallback=body.geo_fallback,
         greeting=body.greeting,
@@ -155,6 +179,7 @@ def session_json(view: SessionView) -> dict[str, Any]:
         "expires_at": written(s.expires_at),
         "idle_timeout": s.idle_timeout,
         "cool_down": s.cool_down,
+        "expiring_notice": s.expiring_notice,
         "last_message_at": written(s.last_message_at),
         "closed_at": written(s.closed_at),
         "close_reason": s.close_reason,
@@ -175,18 +200,33 @@ def stays_json(one: Stays) -> dict[str, Any]:
     return {"what": str(one.what), "why": one.why, "until": written(one.until)}
 
 
-_LIST = {"limit": "1 to 200, default 50", "cursor": "next_cursor of the page before"}
-_FILTER = {"status": "open or closed", "unique_name": "exactly this name", "pool": "name or id"}
+_FILTER = {
+    "status": Parameter("only those", Literal["open", "closed"]),
+    "unique_name": Parameter("exactly this name", Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]),
+    "pool": Parameter("only of this pool, by name or id", Annotated[str, Field(max_length=64)]),
+}
+_NOBODY = ("phone_invalid", "phone_kind_refused", "own_number", "country_not_allowed", "same_person")
+_UNFIT = ("no_number_available", "participant_opted_out", "pool_preparing", "verification_token_invalid", *_NOBODY)
 _S = Scope.SESSIONS
+_OPENED = gives(Session, "busy", "unique_name_taken", *_UNFIT, status=201)
+_SENT = gives(Message, "session_closed", "participant_opted_out", "phone_unreadable", status=202)
 
+# fmt: off
 ENDPOINTS = (
-    Endpoint("POST", "/v1/sessions", _S, open_session, "Open a session", SessionBody),
-    Endpoint("POST", "/v1/sessions/dry-run", _S, dry_run, "What would be assigned; writes nothing", SessionBody),
-    Endpoint("GET", "/v1/sessions", _S, list_sessions, "Sessions, newest first", query=_LIST | _FILTER),
-    Endpoint("GET", "/v1/sessions/{id}", _S, read_session, "One session"),
-    Endpoint("PATCH", "/v1/sessions/{id}", _S, change_session, "Extend, shorten or annotate", SessionChangeBody),
-    Endpoint("DELETE", "/v1/sessions/{id}", _S, erase_session, "Close and erase; says what stays, and why"),
-    Endpoint("POST", "/v1/sessions/{id}/close", _S, close_session, "Close; says what is in flight", EmptyBody),
-    Endpoint("POST", "/v1/sessions/{id}/messages", _S, send_text, "A text from the platform", TextBody),
-    Endpoint("GET", "/v1/sessions/{id}/messages", _S, list_messages, "Metadata, newest first", query=_LIST),
+    Endpoint("POST", "/v1/sessions", _S, open_session, "Open a session", SessionBody, answers=_OPENED),
+    Endpoint("POST", "/v1/sessions/dry-run", _S, dry_run, "What would be assigned; writes nothing", SessionBody,
+             answers=gives(DryRun, *_UNFIT)),
+    Endpoint("GET", "/v1/sessions", _S, list_sessions, "Sessions, newest first", query={**LIST, **_FILTER},
+             answers=gives(SessionPage)),
+    Endpoint("GET", "/v1/sessions/{id}", _S, read_session, "One session", answers=gives(Session)),
+    Endpoint("PATCH", "/v1/sessions/{id}", _S, change_session, "Extend, shorten or annotate", SessionChangeBody,
+             answers=gives(Session, "session_closed")),
+    Endpoint("DELETE", "/v1/sessions/{id}", _S, erase_session, "Close and erase; says what stays, and why",
+             answers=gives(ErasedSession, "on_hold")),
+    Endpoint("POST", "/v1/sessions/{id}/close", _S, close_session, "Close; says what is in flight", EmptyBody,
+             answers=gives(ClosedSession)),
+    Endpoint("POST", "/v1/sessions/{id}/messages", _S, send_text, "A text from the platform", TextBody, answers=_SENT),
+    Endpoint("GET", "/v1/sessions/{id}/messages", _S, list_messages, "Metadata, newest first", query=LIST,
+             answers=gives(MessagePage)),
 )
+# fmt: on

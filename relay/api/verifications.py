@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from relay.api.answers import gives
 from relay.api.call import Call, Endpoint, Reply
 from relay.api.schemas import CheckBody, VerificationBody
+from relay.api.shown import CheckedVerification, StartedVerification
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
 from relay.core.ids import IdKind, public
@@ -15,7 +17,7 @@ from relay.core.times import written
 from relay.services.verifications import VerificationWanted
 
 
-async def start(call: Call) -> Reply:
+async def start_verification(call: Call) -> Reply:
     body = call.read(VerificationBody)
     try:
         pool = await call.services.pools.find(call.account, body.pool, fresh=False)
@@ -27,7 +29,7 @@ async def start(call: Call) -> Reply:
     return Reply({"id": public(IdKind.VERIFICATION, started.id), "expires_at": expires_at}, 202)
 
 
-async def check(call: Call) -> Reply:
+async def check_verification(call: Call) -> Reply:
     verification_id = ids.parse(IdKind.VERIFICATION, call.path["id"])
     checked = await call.services.verifications.check(
         call.account, verification_id, call.read(CheckBody).code, call.seed
@@ -37,8 +39,18 @@ async def check(call: Call) -> Reply:
 
 
 _S = Scope.SESSIONS
-
-ENDPOINTS = (
-    Endpoint("POST", "/v1/verifications", _S, start, "Text a code to a phone", VerificationBody),
-    Endpoint("POST", "/v1/verifications/{id}/check", _S, check, "Is this the code? If so, a token", CheckBody),
+_STARTED = gives(
+    StartedVerification,
+    *("pool_preparing", "no_number_available"),
+    *("phone_invalid", "phone_kind_refused", "own_number", "country_not_allowed"),
+    status=202,
 )
+
+# fmt: off
+ENDPOINTS = (
+    Endpoint("POST", "/v1/verifications", _S, start_verification, "Text a code to a phone", VerificationBody,
+             answers=_STARTED),
+    Endpoint("POST", "/v1/verifications/{id}/check", _S, check_verification, "Is this the code? If so, a token", CheckBody,
+             answers=gives(CheckedVerification)),
+)
+# fmt: on

@@ -18,6 +18,8 @@ from relay.cli import (
     sandbox,
     schema,
     serve,
+    sessions,
+    suppressions,
 )
 
 app = typer.Typer(
@@ -38,8 +40,10 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(connections.app, name="connections")
 app.add_typer(pools.app, name="pools")
 app.add_typer(numbers.app, name="numbers")
+app.add_typer(sessions.app, name="sessions")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(audit.app, name="audit")
 
 

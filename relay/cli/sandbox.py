@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -27,7 +28,7 @@ import typer
 from rich.text import Text
 
 from relay import logs
-from relay.api.app import build_app
+from relay.api.app import build_app, described
 from relay.api.audit_exports import Exporting
 from relay.api.provider_hooks import ProviderHooks
 from relay.api.server import listen, serving
@@ -45,7 +46,7 @@ from relay.sandbox.routes import Sandbox
 from relay.sandbox.tour import tell
 from relay.sandbox.tour_stage import Place
 from relay.settings import Settings
-from relay.web import console
+from relay.web import console, reference
 from relay.web.sealed_log import SealedLog
 from relay.wiring import Relay, keeping_keys, open_relay, working
 
@@ -128,7 +129,14 @@ def _house(given: Settings, *, ephemeral: bool) -> Iterator[_House]:
     """The listening socket before anything else, then the carrier and the database, which start side by side."""
     with listen(_HOST, given.port) as listener, _folder(given, ephemeral=ephemeral) as folder:
         url = f"http://{_HOST}:{listener.getsockname()[1]}"
-        changes = {"database_url": "", "data_dir": folder, "keyring": None, "public_url": url, **_BRISK}
+        changes = {
+            "database_url": "",
+            "data_dir": folder,
+            "keyring": None,
+            "public_url": url,
+            "loopback_webhooks": True,
+            **_BRISK,
+        }
         settings = given.model_copy(update=changes)
         memory = memories.recall(folder)
         with Child.start(memory) as carrier, database(settings) as dsn:
@@ -222,7 +230,10 @@ async def _serving(relay: Relay, control: Control, memory: Memory, listener: soc
     async with keeping_keys(relay), working(relay) as leases, client(settings.public_url, bearer) as http:
         clock = Clock(relay.database, control, remember, leases.turn)
         routes = Sandbox(control, Marketplace(http), clock, relay.database).routes()
-        pages = console.routes(relay, SealedLog(relay.audit_page), Exporting(relay))
+        pages = [
+            *console.routes(relay, SealedLog(relay.audit_page), Exporting(relay)),
+            *reference.routes(partial(described, relay.public_url)),
+        ]
         app = build_app(relay, api_rate=settings.api_rate, extra=[*routes, *pages])
         async with serving(ProviderHooks(relay, public_url=settings.public_url, behind=app), listener):
             yield
@@ -265,6 +276,7 @@ def _print_welcome(address: _Address, folder: Path) -> None:
         Text.assemble(("  Audit       ", "dim"), f"{address.url}/console", ("  key ", "dim"), address.audit_key),
         Text.assemble(("  API         ", "dim"), f"{address.url}/v1"),
         Text.assemble(("  Key         ", "dim"), address.api_key),
+        Text.assemble(("  Webhooks    ", "dim"), "may go to http:// addresses of this machine"),
         Text.assemble(("  Data        ", "dim"), f"{folder}\n"),
         Text("  Open a session from another terminal:", style="dim"),
         Text(f"  curl -s {address.url}/v1/sessions \\"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from relay import logs, metrics
-from relay.api.app import build_app
+from relay.api.app import build_app, described
 from relay.api.audit_exports import Exporting
 from relay.api.provider_hooks import ProviderHooks
 from relay.api.server import listen, serving
@@ -17,7 +18,7 @@ from relay.cli.running import database, run, settings_or_exit, told, until_stopp
 from relay.cli.schema import migrate_now
 from relay.cli.workers import Workers
 from relay.settings import Settings
-from relay.web import console
+from relay.web import console, reference
 from relay.web.sealed_log import SealedLog
 from relay.wiring import Relay, keeping_keys, open_relay, working
 
@@ -43,7 +44,10 @@ def serve(
 
 def _serve_alone(settings: Settings, listening: socket.socket, *, api_only: bool) -> None:
     async def work(relay: Relay) -> None:
-        pages = console.routes(relay, SealedLog(relay.audit_page), Exporting(relay))
+        pages = [
+            *console.routes(relay, SealedLog(relay.audit_page), Exporting(relay)),
+            *reference.routes(partial(described, relay.public_url)),
+        ]
         app = build_app(relay, api_rate=settings.api_rate, extra=pages)
         hooks = ProviderHooks(relay, public_url=settings.public_url, behind=app)
         async with until_stopped() as stopped, keeping_keys(relay), serving(hooks, listening):

@@ -60,6 +60,7 @@ _C = DataClass
 _BOUND = "by their sessions: from opening to the end of the cool-down, and an hour for upkeep"
 _UNDATED = "all that are there: a row does not say since when"
 _HASHES = {_C.AUDIT_TREE: Told(Source.NOTHING, "not counted: hashes, heads and public keys, about nobody")}
+_BULK_CLOSE = {_C.BULK_CLOSE: Told(Source.NOTHING, "not counted: that sessions were to be closed, about nobody")}
 _OPERATION = {_C.OPERATION: Told(Source.NOTHING, "about nobody, and no account's")}
 
 
@@ -91,14 +92,22 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "attempt": _by_own_time(_C.ATTEMPT, Source.ATTEMPTS, "when it began"),
     "event": _by_own_time(_C.EVENT, Source.EVENTS, "when it happened"),
     "sealed_event": {_C.EVENT: Told(Source.NOTHING, "not counted: it only says which events are in the log")},
+    "numbered_event": {_C.EVENT: Told(Source.NOTHING, "not counted: it only gives events their numbers")},
+    "delivery": {_C.EVENT: Told(Source.NOTHING, "not counted: each is of an event, and those are")},
+    "session_sequence": {_C.SESSION: Told(Source.NOTHING, "not counted: each is of a session, and those are")},
     "audit_entry": _by_own_time(_C.AUDIT_ENTRY, Source.AUDIT_ENTRIES, "when it was sealed"),
     "audit_tree": _HASHES,
     "audit_tile": _HASHES,
     "audit_key": _HASHES,
+    "audit_witness": _HASHES,
     "audit_reader": {_C.CREDENTIALS: Told(Source.NOTHING, "not counted: when keys were used to read the log")},
     "console_link": {_C.CREDENTIALS: Told(Source.NOTHING, "not counted: each is for a key, and those are")},
     "audit_export": {_C.AUDIT_EXPORT: Told(Source.NOTHING, "not counted: when the log was exported, about nobody")},
+    "bulk_close": _BULK_CLOSE,
+    "bulk_close_part": _BULK_CLOSE,
     "sealing": _OPERATION,
+    "numbering": _OPERATION,
+    "endpoint_health": _OPERATION,
     "hold": {_C.HOLD: Told(Source.HOLDS, "by when their session was opened")},
     "erasure": _by_own_time(_C.SESSION, Source.ERASURES, "when it was asked for"),
     "verification": _by_own_time(_C.VERIFICATION, Source.VERIFICATIONS, "when the code was sent"),
@@ -115,9 +124,11 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "turn": {_C.TURN: Told(Source.NOTHING, "not counted: a row does not say whose it is")},
     "api_key": _by_own_time(_C.CREDENTIALS, Source.API_KEYS, "when it was made"),
     "connection": _configured(_C.CREDENTIALS, "by when it was made"),
+    "endpoint": _configured(_C.CREDENTIALS, "by when it was made"),
     "account": _configured(_C.CONFIGURATION, "by when it was made"),
     "pool": _configured(_C.CONFIGURATION, "by when it was made"),
     "number": _configured(_C.CONFIGURATION, "by when it was rented"),
+    "template": {_C.CONFIGURATION: Told(Source.NOTHING, "not counted: the account's own words, about nobody")},
     "former_pool": _configured(_C.CONFIGURATION, _UNDATED),
     "former_number": _configured(_C.CONFIGURATION, _UNDATED),
     "number_state": {_C.CONFIGURATION: Told(Source.NUMBER_STATES, f"{_UNDATED}, only when it last changed")},

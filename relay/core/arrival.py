@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from relay.core.keywords import Keyword
+from relay.core.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class ArrivedText:
     from_own_number: bool
     imprint: Imprint
     provider_id: str = field(repr=False)
+    rule: Rule | None = None  #: of the number's pool, whose word the whole text is
     other_imprints: tuple[Imprint, ...] = ()  #: the same under the keyring's other keys
 
     @property

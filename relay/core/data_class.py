@@ -25,6 +25,7 @@ class DataClass(StrEnum):
     AUDIT_ENTRY = "audit_entry"
     AUDIT_TREE = "audit_tree"
     AUDIT_EXPORT = "audit_export"
+    BULK_CLOSE = "bulk_close"
     HOLD = "hold"
     PRIVACY_REQUEST = "privacy_request"
     EXPORT = "export"

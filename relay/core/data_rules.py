@@ -9,6 +9,7 @@ from relay.core.data_class import DataClass, Rule, columns
 from relay.core.periods import (
     ANSWERS_FOR,
     AUDIT_ENTRIES_FOR,
+    BULK_CLOSES_FOR,
     CARRIER_COPIES_FOR,
     EVENTS_FOR,
     EXPORTS_FOR,
@@ -41,7 +42,8 @@ RULES: Mapping[DataClass, Rule] = {
         "the two people of a session; people who get an automatic answer",
         "to hand the text over to the carrier",
         None,
-        "the carrier has accepted or refused it; at most 4 hours when waiting, 72 hours when parked",
+        "the carrier has accepted or refused it; at most 4 hours when waiting (of one for later: after its time, at most 7"
+        " days ahead), 72 hours when parked",
         "transit key",
         columns(
             outbox="bucket message_id account_id session_id to_participant leg_no party_index kind number_id segments"
@@ -82,14 +84,14 @@ RULES: Mapping[DataClass, Rule] = {
     ),
     DataClass.SUPPRESSION: Rule(
         "opt-outs, and opt-ins that took one back, by keyed hash",
-        "everybody who wrote STOP",
+        "everybody who wrote STOP, or is on a list of the account's",
         "to go on honouring a STOP (an obligation by law)",
         None,
         "the account ends",
         _HASH,
         columns(
-            suppression="bucket account_id party_index key_id opted_out changed_at",
-            fanout="bucket id account_id party_index key_id opted_out arrived_at other_indexes other_key_ids",
+            suppression="bucket account_id party_index key_id opted_out changed_at id source reason",
+            fanout="bucket id account_id party_index key_id opted_out arrived_at other_indexes other_key_ids source reason",
         ),
     ),
     DataClass.INBOX_KEY: Rule(
@@ -110,9 +112,11 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             session="bucket id account_id pool_id status unique_name metadata created_at expires_at idle_timeout idle_at"
-            " cool_down last_message_at last_leg_no closed_at close_reason journaled geo_match geo_fallback seating people_since",
+            " cool_down expiring_notice expiring_at last_message_at last_leg_no closed_at close_reason journaled geo_match"
+            " geo_fallback seating people_since",
             participant="bucket id session_id slot status label number_id",
             erasure="bucket session_id account_id asked_at",
+            session_sequence="bucket session_id last",
         ),
     ),
     DataClass.MESSAGE: Rule(
@@ -124,7 +128,7 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             message="bucket id account_id session_id kind from_participant to_participant leg_no state reason segments"
-            " attempts received_at changed_at accepted_at delivered_at"
+            " attempts received_at changed_at send_at accepted_at delivered_at"
         ),
     ),
     DataClass.ATTEMPT: Rule(
@@ -144,12 +148,16 @@ RULES: Mapping[DataClass, Rule] = {
         "30 days after it happened",
         CLEAR,
         columns(
-            event="bucket id account_id type session_id participant_id message_id number_id verification_id reason at",
+            event="bucket id account_id type session_id participant_id message_id number_id verification_id endpoint_id reason"
+            " at",
             sealed_event="bucket event_id",
+            numbered_event="bucket event_id n",
+            delivery="bucket endpoint_id event_id account_id state tries made_at due_at last_at last_status failure",
         ),
     ),
     DataClass.AUDIT_ENTRY: Rule(
-        "what an entry of the audit log stands for: what happened and why; who, by keyed hash of an id",
+        "what an entry of the audit log stands for: what happened and why; who, by keyed hash of an id; which carrier and country"
+        " the number has that a text went by",
         _PAIR,
         "to account for what was done, to somebody who need not trust us",
         AUDIT_ENTRIES_FOR,
@@ -160,7 +168,7 @@ RULES: Mapping[DataClass, Rule] = {
         ),
     ),
     DataClass.AUDIT_TREE: Rule(
-        "salted hashes of entries, and the signed head over them",
+        "salted hashes of entries, the signed head over them, and the witnesses that have signed it, too",
         _NOBODY,
         "to prove that the log was not changed, whatever was erased from it since",
         None,
@@ -170,6 +178,7 @@ RULES: Mapping[DataClass, Rule] = {
             audit_tree="bucket account_id origin reference_key size checkpoint signed_at",
             audit_tile="bucket account_id level n hashes",
             audit_key="bucket account_id key_id verifier first_size first_at",
+            audit_witness="bucket id account_id key added_at size checkpoint signature signed_at",
         ),
     ),
     DataClass.AUDIT_EXPORT: Rule(
@@ -180,7 +189,20 @@ RULES: Mapping[DataClass, Rule] = {
         "7 days",
         CLEAR,
         columns(
-            audit_export="bucket id account_id asked_at asked_by checkpoint first_n end_n since until retention",
+            audit_export="bucket id account_id asked_at asked_by checkpoint first_n end_n since until retention cosigned",
+        ),
+    ),
+    DataClass.BULK_CLOSE: Rule(
+        "that many sessions were to be closed at once, by which words, and how far that has come; no session itself",
+        _STAFF,
+        "to carry it out, and to say how far it has come",
+        BULK_CLOSES_FOR,
+        "30 days, and it is done",
+        CLEAR,
+        columns(
+            bulk_close="bucket id account_id asked_at pool_id name_prefix created_before idle_since buckets is_spread",
+            bulk_close_part="bucket id account_id asked_at pool_id name_prefix created_before idle_since matched closed after"
+            " done_at",
         ),
     ),
     DataClass.HOLD: Rule(
@@ -211,13 +233,13 @@ RULES: Mapping[DataClass, Rule] = {
         columns(privacy_export="bucket id account_id party_index sealed_document transit_id made_at"),
     ),
     DataClass.AUTOMATIC_ANSWER: Rule(
-        "when somebody last got an automatic answer, by keyed hash",
-        "everybody who was answered automatically",
-        "to answer nobody twice a day",
+        "when somebody last got an automatic answer, or the same text again and again, by keyed hash",
+        "everybody who was answered automatically, or texted the same again and again",
+        "to answer nobody twice a day, and to end loops",
         ANSWERS_FOR,
         "24 hours",
         _HASH,
-        columns(answer="bucket number_id party_index kind last_at"),
+        columns(answer="bucket number_id party_index kind last_at n"),
     ),
     DataClass.IDEMPOTENCY_ANSWER: Rule(
         "what a request was answered",
@@ -252,21 +274,22 @@ RULES: Mapping[DataClass, Rule] = {
         columns(turn="bucket name at"),
     ),
     DataClass.CREDENTIALS: Rule(
-        "API keys, as hashes, and the credentials at carriers",
+        "API keys, as hashes, the credentials at carriers, and the account's webhooks with their secrets",
         _STAFF,
         "to let in who may, and to be let in",
         None,
-        "the account ends, or it is removed",
+        "the account ends, or it is removed; of a session at the console: a day after it ended",
         "settings key; SHA-256 of 256 random bits",
         columns(
             api_key="bucket id account_id name secret_hash scopes created_at expires_at revoked_at last_used_at",
             audit_reader="bucket key_id noted_at",
             console_link="bucket key_id account_id secret_hash created_at expires_at used_at used_by refused_at",
             connection="id account_id provider sealed_credentials key_id created_at",
+            endpoint="id account_id events status disabled_reason changed_at sealed_settings key_id created_at",
         ),
     ),
     DataClass.CONFIGURATION: Rule(
-        "accounts, pools and rented numbers",
+        "accounts, pools, rented numbers, templates of texts",
         _STAFF,
         "to run the account",
         None,
@@ -274,8 +297,9 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             account="id bucket name programme help_contact language notices on_ambiguous allowed_countries"
-            " default_expires_in default_idle_timeout default_cool_down created_at",
-            pool="id account_id bucket name status created_at require_verified",
+            " default_expires_in default_idle_timeout default_cool_down default_expiring_notice quiet_from quiet_to created_at",
+            template="bucket id account_id name text language created_at changed_at",
+            pool="id account_id bucket name status created_at require_verified rules",
             former_pool="account_id bucket",
             number="id account_id pool_id connection_id e164 country area_code kind rate created_at",
             former_number="account_id e164 bucket",
@@ -294,6 +318,8 @@ RULES: Mapping[DataClass, Rule] = {
             process="owner until",
             forgetting="bucket passed_at",
             sealing="bucket account_id looked_to",
+            numbering="bucket looked_to",
+            endpoint_health="bucket endpoint_id failing_since",
             journal="id position",
             configuration="id version",
             keyring_check="purpose key_id answer use_from in_use in_use_since destroyed_at told_of_use told_of_end",

@@ -62,8 +62,9 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """An event, and what its rows say beside it. ``direction`` and ``segments`` None: it is about no text. ``provider`` and
-    ``country`` None: it is about no number of ours that is still here."""
+    """An event, and what its rows say beside it. ``direction`` and ``segments`` None: it is about no text. ``carried_by``: the
+    number by which a text came, or leaves; it is in no record. ``provider`` and ``country`` are of that number, or of the one
+    that the event is about; None: it is about none, or that is not here any more."""
 
     id: UUID
     account_id: UUID
@@ -73,6 +74,7 @@ class Fact:
     participant_id: UUID | None = None
     message_id: UUID | None = None
     number_id: UUID | None = None
+    carried_by: UUID | None = None
     verification_id: UUID | None = None
     reason: str | None = None
     direction: Direction | None = None

@@ -25,6 +25,8 @@
     |   +-- KeyMissing           because this process does not hold the key: another keyring file may
     +-- WebhookRefused           a provider's request that we cannot trust or read
     +-- EvidenceRefused          a note, a record or a proof of an audit log that does not hold
+    +-- NotAnswered              a customer's endpoint gave no whole answer; ``kind`` says where it ended
+        +-- AddressRefused       because its name leads to an address that is not public
 
 ``code`` is a stable word for programs, the message is for people. Neither ever holds a phone, a text, a key or a
 provider's words: what differs from case to case goes into attributes made of our own words.
@@ -218,3 +220,22 @@ class EvidenceRefused(RelayError):
     """A note, a record or a proof of an audit log does not hold."""
 
     code = "evidence_refused"
+
+
+class NotAnswered(RelayError):
+    """A customer's endpoint gave no whole answer. ``kind``: name, address, connect, tls, deadline or protocol."""
+
+    code = "not_answered"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+
+class AddressRefused(NotAnswered):
+    """A customer's endpoint has an address that is not public."""
+
+    code = "address_refused"
+
+    def __init__(self) -> None:
+        super().__init__("address")

@@ -34,6 +34,7 @@ class IdKind(StrEnum):
 
     ACCOUNT = "acc"
     CONNECTION = "con"
+    ENDPOINT = "whk"
     EVENT = "evt"
     KEY = "key"
     MESSAGE = "msg"
@@ -42,7 +43,10 @@ class IdKind(StrEnum):
     POOL = "pool"
     REQUEST = "req"
     SESSION = "ses"
+    TEMPLATE = "tpl"
+    SUPPRESSION = "sup"
     VERIFICATION = "ver"
+    WITNESS = "wit"
 
 
 def make_id(bucket: int, at: datetime, entropy: bytes) -> UUID:

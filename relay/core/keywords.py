@@ -5,16 +5,17 @@ symbols around it. "stop at the corner" is conversation. What follows from a key
 instance, is a START word here and an ordinary answer from anybody who has not opted out.
 
 The danger lies on both sides: a word missed keeps texting somebody who said stop, and a word too many silences a
-person in mid-conversation. So a word is listed only if a regulator, a carrier rule book or a provider reads it that
-way, and in the spelling given there.
+person in mid-conversation. So a word is listed (in the files of ``locales``) only if a regulator, a carrier rule book or a
+provider reads it that way, and in the spelling given there; words of one language are read in all.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
 from enum import StrEnum
+
+from relay.core.locales import LOCALES
 
 
 class Keyword(StrEnum):
@@ -25,42 +26,7 @@ class Keyword(StrEnum):
     HELP = "help"
 
 
-# Sources, by line:
-# en  47 CFR 64.1200(a)(10); CTIA; the default lists of Twilio and Telnyx
-# fr  the French words of Canadian programmes, as AWS End User Messaging and Twilio Proxy take them; and ARRET as it is
-#     properly written
-# es  Twilio's standards for Spanish short codes
-# pt  the defaults of Sinch's Conversation API
-# sv  the code of conduct of the Swedish operators (MORGAN); Norwegian and German people spell it so too
-# Left out on purpose, because people say them to each other: Spanish "para" and "baja", French "arrête" with its
-# accent, German "Ende".
-_STOP: Mapping[str, tuple[str, ...]] = {
-    "en": ("stop", "stop all", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "opt out", "optout"),
-    "fr": ("arret", "arrêt", "arrete", "arrett"),
-    "es": ("alto",),
-    "pt": ("parar",),
-    "sv": ("stopp",),
-}
-# Source: Twilio's default list, which is English alone.
-_START: Mapping[str, tuple[str, ...]] = {
-    "en": ("start", "unstop", "yes"),
-}
-# Sources, by line:
-# en  CTIA; Twilio's default list
-# fr  what AWS End User Messaging requires of Canadian programmes, beside INFO
-# es  Twilio's standards for Spanish short codes
-_HELP: Mapping[str, tuple[str, ...]] = {
-    "en": ("help", "info"),
-    "fr": ("aide",),
-    "es": ("ayuda",),
-}
-
-_MEANING = {
-    phrase: meaning
-    for meaning, languages in ((Keyword.STOP, _STOP), (Keyword.START, _START), (Keyword.HELP, _HELP))
-    for phrases in languages.values()
-    for phrase in phrases
-}
+_MEANING = {phrase: meaning for meaning in Keyword for locale in LOCALES.values() for phrase in locale.words[meaning]}
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -74,8 +40,13 @@ def keyword(text: str) -> Keyword | None:
 
     Compared by compatibility form (NFKC), without regard to case, punctuation, symbols or the kind of space.
     """
+    said = folded(text)
+    return None if said is None else _MEANING.get(said)
+
+
+def folded(text: str) -> str | None:
+    """A whole text as keywords are compared; None when it is too long to be one."""
     trimmed = text.strip()
     if len(trimmed) > _LONGEST:
         return None
-    folded = unicodedata.normalize("NFKC", trimmed).casefold()
-    return _MEANING.get(" ".join(_WORD.findall(folded)))
+    return " ".join(_WORD.findall(unicodedata.normalize("NFKC", trimmed).casefold()))

@@ -47,6 +47,16 @@ def expiry(now: datetime, *, expires_in: int | None, expires_at: datetime | None
     return end
 
 
+def told_at(now: datetime, end: datetime, notice: int) -> datetime | None:
+    """When it is to be told that a session is about to end: ``notice`` seconds before its end, 0 = never.
+
+    None where that would be already: whoever has just set an end that near knows of it. Only ``expires_at`` counts: the end of
+    silence moves with every text.
+    """
+    at = end - timedelta(seconds=notice)
+    return at if notice and at > now else None
+
+
 def _span(seconds: int) -> timedelta:
     """So many seconds; where they go beyond what is allowed, by just enough to be refused: the calendar has an end."""
     longest = int(LONGEST_LIFE.total_seconds())

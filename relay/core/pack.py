@@ -22,10 +22,12 @@ from relay.core.notes import NoteKey, from_base64, in_base64, parse_key, parse_n
 FORMAT = 1
 
 ENTRIES, TABLE, LEAVES, HEAD = "entries.jsonl", "entries.csv", "leaves", "checkpoint"
+COSIGNED = "cosigned"
 ABOUT, KEYS, RETENTION, README, SUMS = "pack.json", "keys.txt", "retention.json", "README.txt", "SHA256SUMS"
 
-#: What SHA256SUMS lists, in its order: that of the names' bytes.
+#: What SHA256SUMS lists, in its order: that of the names' bytes. Where a head was witnessed, also ``COSIGNED``.
 LISTED = (README, HEAD, TABLE, ENTRIES, KEYS, LEAVES, ABOUT, RETENTION)
+LISTED_WITNESSED = (README, HEAD, COSIGNED, TABLE, ENTRIES, KEYS, LEAVES, ABOUT, RETENTION)
 
 #: Bytes that a line of entries may have, its newline counted.
 LONGEST_LINE = 8_192
@@ -211,7 +213,8 @@ def _parse_key_use(line: str) -> KeyUse:
 
 def written_sums(sums: Mapping[str, str]) -> bytes:
     """The list that ``sha256sum -c`` reads. ``sums``: hexadecimal, by name."""
-    return "".join(f"{sums[name]}  {name}\n" for name in LISTED).encode()
+    listed = LISTED_WITNESSED if COSIGNED in sums else LISTED
+    return "".join(f"{sums[name]}  {name}\n" for name in listed).encode()
 
 
 def parse_sums(written: bytes) -> dict[str, str]:
@@ -219,14 +222,14 @@ def parse_sums(written: bytes) -> dict[str, str]:
     lines = written.decode("ascii", "replace").split("\n")
     found = [match for line in lines[:-1] if (match := _SUM.fullmatch(line))]
     sums = {match[2]: match[1] for match in found}
-    if tuple(sums) != LISTED or written_sums(sums) != written:
+    if tuple(sums) not in {LISTED, LISTED_WITNESSED} or written_sums(sums) != written:
         raise EvidenceRefused("it does not list every file of a pack, one a line", code="pack_refused")
     return sums
 
 
 def strangers(names: Sequence[str]) -> list[str]:
     """Names of files that no pack has, or has once only."""
-    expected = {*LISTED, SUMS}
+    expected = {*LISTED_WITNESSED, SUMS}
     return sorted({name for name in names if name not in expected or names.count(name) > 1})
 
 

@@ -11,6 +11,7 @@ What is here
   entries.csv     the same for a spreadsheet. A value that begins like a formula has an apostrophe in front
   leaves          32 bytes for every entry of the whole log, from entry 0 on
   checkpoint      the log's head: its name, its number of entries, the root over all leaves; signed
+  cosigned        where somebody outside has signed heads, too: the newest such head, with their signatures. Not always here
   keys.txt        the keys that have signed heads: key, since when, from which number of entries on
   retention.json  what is held of each class of data, and until when. The operator's word; no proof
   pack.json       which entries are in this pack, "first" up to, not including, "end"

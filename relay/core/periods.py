@@ -10,12 +10,15 @@ from relay.core.redaction import ALARM_AFTER
 
 MESSAGES_FOR = timedelta(days=90)
 EVENTS_FOR = timedelta(days=30)
+BULK_CLOSES_FOR = timedelta(days=30)
 INBOX_KEYS_FOR = timedelta(days=90)
 ANSWERS_FOR = timedelta(hours=24)
 REQUESTS_FOR = timedelta(hours=24)
 TURNS_FOR = timedelta(hours=24)
 #: Longer than that is an alarm; the row stays, because what the carrier has does.
 CARRIER_COPIES_FOR = ALARM_AFTER
+#: After it is over a session at the console is still in the list of keys for so long.
+CONSOLE_SESSIONS_FOR = timedelta(hours=24)
 EXPORTS_FOR = keys.USED_FOR[keys.Purpose.TRANSIT]
 AUDIT_ENTRIES_FOR = timedelta(days=396)  # 13 months: a year can be audited when it is over
 PRIVACY_REQUESTS_FOR = timedelta(days=396)  # 13 months: what a supervisory authority may ask about

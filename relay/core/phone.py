@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Self
 
 import phonenumbers
-from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType, timezone
 
 from relay.core.errors import InvalidPhone
 
@@ -137,6 +137,13 @@ def from_carrier(text: str) -> str | None:
     if not _FROM_CARRIER.fullmatch(text):
         return None
     return text if text.startswith("+") else f"+{text}"
+
+
+def time_zones(e164: str) -> tuple[str, ...]:
+    """The time zones in which this phone may be, as IANA names: one of most geographic numbers, many of a mobile one in a wide
+    country, none where nothing is known."""
+    found = timezone.time_zones_for_number(phonenumbers.parse(e164))
+    return tuple(name for name in found if name != timezone.UNKNOWN_TIMEZONE)
 
 
 def masked(e164: str) -> str:

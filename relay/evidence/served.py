@@ -40,6 +40,13 @@ class ServedLog:
         except EvidenceRefused as error:
             raise EvidenceRefused(f"checkpoint: {error.message}", code=error.code) from None
 
+    async def witnessed(self) -> bytes | None:
+        """The newest head that a witness has signed, as it is served; None = there is none."""
+        try:
+            return await self._fetch("checkpoint?witnessed=true")
+        except NotFound:
+            return None
+
     async def kept(self, places: Iterable[Place], size: int) -> dict[Place, bytes]:
         """What is kept at these places of a tree of this size. Raises EvidenceRefused when the log has it not."""
         wanted = sorted(places)

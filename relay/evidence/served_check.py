@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from relay.core.errors import EvidenceRefused
 from relay.core.merkle import Edge, edge_root, extend, leaf_hash
 from relay.core.notes import Checkpoint, Note
 from relay.core.tiles import ENTRIES, TILE_WIDTH, Growth, Place, Tile, split, tiles_between
 from relay.core.witnessing import head_of
+from relay.evidence import witness_check
 from relay.evidence.report import Report
 from relay.evidence.served import AT_ONCE, ServedLog
+from relay.evidence.tree_check import RootAt
 from relay.evidence.verifying import Progress, Wanted
 
 
@@ -27,7 +29,9 @@ async def verify_served(
         check.fails(error.message)
         return report
     check.said = f"{head.origin} has signed {head.size} entries"
-    walk = _Walk(log, head.size, before)
+    witnessed = await witness_check.begin_served(log, wanted.witnesses, head, wanted.verify, report)
+    earlier = None if before is None else RootAt(before.size)
+    walk = _Walk(log, head.size, [mark for mark in (earlier, witnessed.earlier) if mark is not None])
     tree, tiles = report.check("tree"), report.check("tiles")
     try:
         await walk.through_leaves(progress, tiles.fails)
@@ -39,11 +43,12 @@ async def verify_served(
     tree.said = f"{walk.size} leaves make up the root that is signed"
     tiles.said = "every tile holds the hashes of these leaves"
     report.entries = walk.size
-    _check_growth(report, head, before, walk)
+    _check_growth(report, head, before, earlier)
+    witnessed.end()
     return report
 
 
-def _check_growth(report: Report, head: Checkpoint, before: Checkpoint | None, walk: _Walk) -> None:
+def _check_growth(report: Report, head: Checkpoint, before: Checkpoint | None, earlier: RootAt | None) -> None:
     check = report.check("growth")
     if before is None:
         check.said = "no earlier head was given to compare with"
@@ -51,7 +56,7 @@ def _check_growth(report: Report, head: Checkpoint, before: Checkpoint | None, w
         check.fails("the head that was seen is another log's")
     elif before.size > head.size:
         check.fails(f"the log had signed {before.size} entries, and now shows {head.size}")
-    elif walk.root_before != before.root:
+    elif earlier is None or earlier.root != before.root:
         check.fails(f"the log is not the one whose {before.size} entries were signed: it was altered")
     check.said = check.said or f"the {before.size if before else 0} entries seen earlier are still its beginning"
 
@@ -59,12 +64,10 @@ def _check_growth(report: Report, head: Checkpoint, before: Checkpoint | None, w
 class _Walk:
     """Through all leaves and tiles of a log. Full bundles are let go; what is kept grows by 32 bytes for 256 leaves."""
 
-    def __init__(self, log: ServedLog, size: int, before: Checkpoint | None) -> None:
-        self._log, self._whole = log, size
-        self._size_before = None if before is None else before.size
+    def __init__(self, log: ServedLog, size: int, earlier: Sequence[RootAt]) -> None:
+        self._log, self._whole, self._earlier = log, size, earlier
         self._growth = Growth(0, {})
         self._edge: Edge = ()
-        self.root_before: bytes | None = edge_root(()) if self._size_before == 0 else None
 
     @property
     def size(self) -> int:
@@ -89,8 +92,8 @@ class _Walk:
 
     def _take(self, leaves: list[bytes]) -> None:
         first, hashed = self.size, [leaf_hash(leaf) for leaf in leaves]
-        if self._size_before is not None and first < self._size_before <= first + len(leaves):
-            self.root_before = edge_root(extend(first, self._edge, hashed[: self._size_before - first])[1])
+        for mark in self._earlier:
+            mark.look(first, self._edge, hashed)
         _, self._edge = extend(first, self._edge, hashed)
         self._growth.take(leaves)
         self._growth.changed.pop(Place(ENTRIES, first // TILE_WIDTH))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from relay.core import pack
@@ -16,6 +17,23 @@ from relay.evidence.report import Check
 _AT_ONCE = 4096  # leaves
 
 
+@dataclass(slots=True)
+class RootAt:
+    """The root of a log's first ``size`` leaves, when they have come by."""
+
+    size: int
+    root: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if self.size == 0:
+            self.root = edge_root(())
+
+    def look(self, first: int, edge: Edge, hashed: list[bytes]) -> None:
+        """The hashes of leaves from ``first`` on, and the edge of the tree before them."""
+        if first < self.size <= first + len(hashed):
+            self.root = edge_root(extend(first, edge, hashed[: self.size - first])[1])
+
+
 class Leaves(Protocol):
     """Takes all leaves of a log, in order."""
 
@@ -25,9 +43,9 @@ class Leaves(Protocol):
 
 
 def check_tree(
-    files: Files, head: Checkpoint, check: Check, onward: Leaves, progress: Callable[[int, int], None]
+    files: Files, head: Checkpoint, check: Check, onward: Leaves, earlier: RootAt, progress: Callable[[int, int], None]
 ) -> int:
-    """Hash all leaves; answer how many there were. Never reads more of them than the head has."""
+    """Hash all leaves; answer how many there were. Never reads more of them than the head has. ``earlier`` is told of all."""
     size = 0
     edge: Edge = ()
     try:
@@ -35,7 +53,9 @@ def check_tree(
             while size < head.size and (joined := stream.read(min(_AT_ONCE, head.size - size) * HASH_BYTES)):
                 leaves = split(joined)
                 onward.take(size, leaves)
-                size, edge = extend(size, edge, map(leaf_hash, leaves))
+                hashed = list(map(leaf_hash, leaves))
+                earlier.look(size, edge, hashed)
+                size, edge = extend(size, edge, hashed)
                 progress(size, head.size)
             rest = stream.read(1)
     except EvidenceRefused as error:

@@ -16,10 +16,11 @@ from relay.core.errors import EvidenceRefused
 from relay.core.notes import Checkpoint, KeyType, NoteKey, Verify, parse_checkpoint, parse_note, proven
 from relay.core.pack import About
 from relay.core.witnessing import head_of
+from relay.evidence import witness_check
 from relay.evidence.entries_check import EntriesCheck
 from relay.evidence.files import Files, chunks, open_pack, readable, small
 from relay.evidence.report import Check, Report
-from relay.evidence.tree_check import check_tree
+from relay.evidence.tree_check import RootAt, check_tree
 
 #: How far behind an earlier entry a later one may be dated: entries are numbered as they are sealed, and sealing may stand still.
 LATEST = timedelta(hours=24)
@@ -30,11 +31,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How to check: the keys that the auditor trusts, who checks a signature, and how late an entry may be."""
+    """How to check: the keys that the auditor trusts, who checks a signature, and how late an entry may be.
+
+    ``witnesses``: their keys; where there are any, one of them must have signed.
+    """
 
     keys: Sequence[NoteKey]
     verify: Verify
     latest: timedelta = LATEST
+    witnesses: Sequence[NoteKey] = ()
 
 
 def verify_pack(path: Path, wanted: Wanted, progress: Progress = lambda done, size: None) -> Report:
@@ -45,7 +50,9 @@ def verify_pack(path: Path, wanted: Wanted, progress: Progress = lambda done, si
         head = _check_signature(files, wanted, report.check("signature"))
         _check_keys(files, wanted, head, report.check("keys"))
         about = _check_about(files, head, report.check("contents"))
-        _check_entries(files, about, head, wanted, report, progress)
+        witnessed = witness_check.begin_in_pack(files, wanted.witnesses, head, wanted.verify, report)
+        _check_entries(files, about, head, wanted, report, witnessed.earlier, progress)
+        witnessed.end()
         _check_retention(files, report.check("retention"))
     return report
 
@@ -60,6 +67,8 @@ def _check_files(files: Files, check: Check) -> None:
     except EvidenceRefused as error:
         check.fails(f"{pack.SUMS}: {error.message}")
         return
+    if pack.COSIGNED in names and pack.COSIGNED not in sums:
+        check.fails(f"{pack.COSIGNED}: {pack.SUMS} does not list it")
     for line, (name, expected) in enumerate(sums.items(), 1):
         try:
             if pack.digest(chunks(files, name)) != expected:
@@ -126,7 +135,13 @@ def _check_about(files: Files, head: Checkpoint | None, check: Check) -> About |
 
 
 def _check_entries(
-    files: Files, about: About | None, head: Checkpoint | None, wanted: Wanted, report: Report, progress: Progress
+    files: Files,
+    about: About | None,
+    head: Checkpoint | None,
+    wanted: Wanted,
+    report: Report,
+    earlier: RootAt,
+    progress: Progress,
 ) -> None:
     """Entries and tree are one pass: both need every leaf. Where nobody signed the head the tree is still worth a look."""
     tree, entries, table, times = (report.check(name) for name in ("tree", "entries", "table", "times"))
@@ -136,7 +151,7 @@ def _check_entries(
             check.leave_out("there is no head, or no word of what is in the pack")
         return
     with EntriesCheck(files, about, wanted.latest, (entries, table, times)) as run:
-        report.entries = check_tree(files, head, tree, run, progress)
+        report.entries = check_tree(files, head, tree, run, earlier, progress)
 
 
 def _unsigned(files: Files) -> Checkpoint | None:

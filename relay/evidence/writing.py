@@ -29,7 +29,10 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What is known of a pack before its first entry. ``retention``: a JSON document. ``end`` None: up to the head."""
+    """What is known of a pack before its first entry. ``retention``: a JSON document. ``end`` None: up to the head.
+
+    ``cosigned``: the newest head that was witnessed by then.
+    """
 
     checkpoint: Note
     keys: tuple[KeyUse, ...]
@@ -38,6 +41,7 @@ class Contents:
     end: int | None = None
     since: str | None = None
     until: str | None = None
+    cosigned: Note | None = None
 
     def about(self) -> About:
         head = parse_checkpoint(self.checkpoint.text)
@@ -55,7 +59,8 @@ class Packing(ABC):
         self._edge: Edge = ()
         self._is_whole = False
         self._next = self.about.first
-        self._sums = {name: sha256() for name in pack.LISTED}
+        listed = pack.LISTED if contents.cosigned is None else pack.LISTED_WITNESSED
+        self._sums = {name: sha256() for name in listed}
         self._put(pack.TABLE, pack.table_head())
 
     def add_leaves(self, joined: bytes) -> None:
@@ -105,6 +110,8 @@ class Packing(ABC):
             pack.ABOUT: self.about.written(),
             pack.RETENTION: pack.document(self._contents.retention),
         }
+        if self._contents.cosigned is not None:
+            small[pack.COSIGNED] = self._contents.cosigned.written().encode()
         for name, text in small.items():
             self._put(name, text)
         self._seal(pack.written_sums({name: hashed.hexdigest() for name, hashed in self._sums.items()}))
@@ -193,7 +200,9 @@ def member(name: str) -> zipfile.ZipInfo:
 def zip_pack(folder: Path, into: Path) -> None:
     """Put a finished pack into one file."""
     with zipfile.ZipFile(into, "x") as archive:
-        for name in (*pack.LISTED, pack.SUMS):
+        for name in (*pack.LISTED_WITNESSED, pack.SUMS):
+            if name == pack.COSIGNED and not (folder / name).exists():
+                continue
             with archive.open(member(name), "w", force_zip64=True) as target:
                 for chunk in chunks(Folder(folder), name):
                     target.write(chunk)

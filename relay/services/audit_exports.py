@@ -14,6 +14,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
+from relay.core.cosigning import witnessed
 from relay.core.errors import Conflict, NotFound
 from relay.core.exporting import Period
 from relay.core.ids import Seed, bucket_of
@@ -23,7 +24,7 @@ from relay.core.pack import KeyUse, PackedEntry
 from relay.core.tiles import ENTRIES, TILE_WIDTH, Place, split
 from relay.core.times import written
 from relay.evidence.writing import Contents, Packing
-from relay.storage import audit_exports, audit_reading
+from relay.storage import audit_exports, audit_reading, audit_witnesses
 from relay.storage.audit_exports import Document, Export, NewExport
 from relay.storage.audit_reading import SigningKey
 from relay.storage.configuration import Account
@@ -77,6 +78,7 @@ class AuditExports:
             export.end_n,
             written(export.since),
             written(export.until),
+            None if export.cosigned is None else parse_note(export.cosigned),
         )
 
     async def fill(self, export: Export, pack: Packing) -> AsyncIterator[int]:
@@ -131,6 +133,8 @@ class AuditExports:
 async def _ask(
     account: Account, period: Period, retention: Document, key_id: UUID | None, export_id: UUID, tx: Transaction
 ) -> None:
+    # Before the head is: what was witnessed is never larger than that.
+    cosigned = witnessed(await audit_witnesses.words(tx, account.bucket, account.id))
     head = await audit_reading.head(tx, account.bucket, account.id)
     if head is None:
         raise Conflict("nothing is in this log yet", code="log_empty", retry_after=5)
@@ -138,8 +142,9 @@ async def _ask(
     if not period.is_all:
         run = await audit_exports.run_within(tx, account.bucket, account.id, head.size, period)
     first, end = run or (0, 0)
+    told = None if cosigned is None else cosigned.written()
     await audit_exports.ask(
-        tx, NewExport(export_id, account.id, key_id, head.checkpoint, first, end, period, retention)
+        tx, NewExport(export_id, account.id, key_id, head.checkpoint, first, end, period, retention, told)
     )
 
 

@@ -131,7 +131,7 @@ class AuditLog:
             await _give_way(time.monotonic() - began)
 
     async def _with_numbers(self, found: Sequence[Fact]) -> list[Fact]:
-        """With the provider and the country of the numbers that events are about, where they are still here."""
+        """With the provider and the country of the numbers that events are about, or texts go by, where they are still here."""
         directory = await self.configuration.current()
         return [_with_number(fact, directory) for fact in found]
 
@@ -170,7 +170,8 @@ class AuditLog:
 
 
 def _with_number(fact: Fact, directory: Directory) -> Fact:
-    number = directory.numbers.get(fact.number_id) if fact.number_id else None
+    number_id = fact.number_id or fact.carried_by
+    number = directory.numbers.get(number_id) if number_id else None
     connection = directory.connections.get(number.connection_id) if number else None
     if number is None or connection is None:
         return fact

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from relay.core.errors import NotDurable
 from relay.core.model import NumberState
+from relay.core.scheduling import FURTHEST
 from relay.storage import checkup, database, leases, numbers, outbox
 from relay.storage.checkup import ServerFacts
 from relay.storage.configuration import Configuration, Directory, Pool
@@ -30,6 +31,7 @@ MAY_WAIT: Mapping[str, timedelta] = {
     "sending": timedelta(minutes=5),
     "unresolved": timedelta(minutes=15),
     "parked": timedelta(0),
+    "scheduled": FURTHEST + timedelta(minutes=15),
 }
 
 _WHAT_TO_DO = {
@@ -37,6 +39,7 @@ _WHAT_TO_DO = {
     "sending": "is a worker running? It decides about sends whose process is gone",
     "unresolved": "is a worker running? It looks for the fate of these sends",
     "parked": "retry or discard them: POST /v1/messages/{id}/retry or /discard",
+    "scheduled": "is a worker running? It sends texts for later when their time has come",
 }
 
 

@@ -12,7 +12,7 @@ from relay.storage.database import Database
 from relay.storage.outbox import Depth
 
 _CURRENT = timedelta(seconds=30)  # what was counted earlier belongs to another process by now
-PHASES = ("queued", "sending", "unresolved", "parked")
+PHASES = ("queued", "sending", "unresolved", "parked", "scheduled")
 
 
 @dataclass(frozen=True, slots=True)

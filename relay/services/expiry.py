@@ -29,6 +29,15 @@ class Expiry:
             closed += await self.database.run(partial(_end, bucket, session_id))
         return closed
 
+    async def tell_expiring(self, bucket: int) -> int:
+        """Tell of sessions that are about to end."""
+
+        async def work(tx: Transaction) -> int:
+            soon = await sessions.expiring(tx, bucket, limit=_BATCH)
+            return await sessions.tell_expiring(tx, bucket, soon) if soon else 0
+
+        return await self.database.run(work)
+
     async def free_numbers(self, bucket: int) -> int:
         """Give bindings back whose cool-down is over."""
         return await self.database.run(lambda tx: sessions.free_cooled(tx, bucket, limit=_BATCH))

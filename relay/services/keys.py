@@ -1,7 +1,8 @@
 """API keys: ``rk_<key id>_<secret>``. The secret is shown once and kept as a hash; 256 random bits need no slow one.
 
 A session at the console is a key too, one of hours that may read the audit log and whose secret nobody knows: it is seen in the
-list of keys and ends when it is revoked. Who has no API key gets in by a link, ``rl_<key id>_<secret>``, which is good once.
+list of keys until a day after it ended, and ends when it is revoked. Who has no API key gets in by a link,
+``rl_<key id>_<secret>``, which is good once.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _LINK_PREFIX = "rl"
 _CONSOLE = "console"
 _SECRET_BYTES = 32
 _LONGEST = 200
+_BATCH = 100
 _REMEMBERED_FOR = 1.0  # seconds
 _REMEMBERED_AT_MOST = 10_000
 
@@ -108,6 +110,10 @@ class Keys:
     async def listed(self, account: Account) -> Sequence[ListedKey]:
         async with self.database.transaction() as tx:
             return await keys.listed(tx, account.bucket, account.id)
+
+    async def forget_sessions(self, bucket: int) -> int:
+        """Forget sessions at the console that were over a day ago; says how many."""
+        return await self.database.run(lambda tx: keys.forget_sessions(tx, bucket, limit=_BATCH), single=True)
 
     async def revoke(self, account: Account, key_id: UUID) -> None:
         """Raises NotFound when there is no such live key."""

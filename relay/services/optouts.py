@@ -7,10 +7,11 @@ crosses buckets is done in steps that may be repeated in any order: the newest o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 from relay import logs, metrics
 from relay.core import delivery
@@ -31,6 +32,7 @@ from relay.storage.suppressions import OptChange
 from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.vault import Vault
 
+_AT_ONCE = 200  # changes left by a crash
 _MOMENT = timedelta(microseconds=1)  # a wish is newer than the one before it, even when the clock was set back
 
 
@@ -45,7 +47,7 @@ class _Heard:
 
 @dataclass(frozen=True, slots=True)
 class OptOuts:
-    """Takes commands, and spreads opt-outs that a carrier told us of. ``queued`` hears of buckets with new work."""
+    """Takes commands, and spreads what a carrier or the account told us. ``queued`` hears of buckets with new work."""
 
     database: Database
     configuration: Configuration
@@ -64,28 +66,33 @@ class OptOuts:
             await self.queued(arrived.bucket)
         return heard.is_command
 
-    async def spread(self, change: OptChange) -> None:
-        """Make a change known everywhere, then forget that it was under way. May be repeated.
+    async def spread(self, *changes: OptChange) -> None:
+        """Make changes of one account and one kind, begun in one bucket, known everywhere; then forget that they were under way.
+        May be repeated.
 
-        The list of pools is read after the account's own row was committed: a pool that is made at the same time either
-        is in the list or copies that row.
+        The list of pools is read after the account's own rows were committed: a pool that is made at the same time either
+        is in the list or copies those rows.
         """
         directory = await self.configuration.current()
-        account = directory.accounts[change.account_id]
-        await self.database.run(partial(_suppress, account.bucket, change))
+        account, arrived_in = directory.accounts[changes[0].account_id], bucket_of(changes[0].id)
+        await self.database.run(partial(_suppress, account.bucket, changes))
         async with self.database.transaction() as tx:
             buckets = await accounts.pool_buckets(tx, account.id)
-        for bucket in sorted({*buckets, bucket_of(change.id)}):
-            await self.database.run(partial(_spread_to, bucket, change))
-        await self.database.run(lambda tx: suppressions.end_fanout(tx, bucket_of(change.id), change.id))
+        for bucket in sorted({*buckets, arrived_in}):
+            await self.database.run(partial(_spread_to, bucket, changes))
+        ids = [change.id for change in changes]
+        await self.database.run(lambda tx: suppressions.end_fanout(tx, arrived_in, *ids))
 
     async def finish_old(self, bucket: int, *, older_than: float) -> int:
         """Spread what a crash left behind for longer than so many seconds; says how many."""
         async with self.database.transaction() as tx:
             before = tx.now - delivery.seconds(older_than)
-            left = await suppressions.old_fanouts(tx, bucket, before=before, limit=20)
+            left = await suppressions.old_fanouts(tx, bucket, before=before, limit=_AT_ONCE)
+        alike: dict[tuple[UUID, bool], list[OptChange]] = {}
         for change in left:
-            await self.spread(change)
+            alike.setdefault((change.account_id, change.opted_out), []).append(change)
+        for changes in alike.values():
+            await self.spread(*changes)
         return len(left)
 
     async def _hear(self, tx: Transaction, arrived: ArrivedText, directory: Directory) -> _Heard:
@@ -125,7 +132,7 @@ class OptOuts:
             arrived_at=tx.now if known is None else max(tx.now, known.changed_at + _MOMENT),
             others=party.others,
         )
-        await _apply(tx, arrived.bucket, change, with_event=changed)
+        await _apply(tx, arrived.bucket, [change], with_event=changed)
         await suppressions.begin_fanout(tx, arrived.bucket, change)
         rows = [self._consumed(tx, arrived, Reason.OPTED_OUT if stop else Reason.BLOCKED_BY_RULE)]
         adapter = self.adapters[directory.connections[arrived.connection_id].provider]
@@ -191,26 +198,29 @@ async def _finish_first(tx: Transaction, arrived: ArrivedText, party: Party) -> 
     return _Heard(True, standing[-1] if standing else None)
 
 
-async def _apply(tx: Transaction, bucket: int, change: OptChange, *, with_event: bool) -> None:
-    """Change the person's row in one bucket and refuse what waits for them there."""
-    await people.recognise(tx, bucket, [change.party])
-    news = await suppressions.change_person(tx, bucket, change, with_event=with_event)
-    await people.change_superseded(tx, bucket, change.party, change.arrived_at, opted_out=change.opted_out)
-    if not news or not change.opted_out:
+async def _apply(tx: Transaction, bucket: int, changes: Sequence[OptChange], *, with_event: bool) -> None:
+    """Change people's rows in one bucket and refuse what waits for them there."""
+    await people.recognise(tx, bucket, [change.party for change in changes])
+    news = await suppressions.change_people(tx, bucket, changes, with_event=with_event)
+    for change in changes:
+        await people.change_superseded(tx, bucket, change.party, change.arrived_at, opted_out=change.opted_out)
+    stopping = [change.party for change in changes if change.opted_out and change.party_index in news]
+    if not stopping:
         return
-    unsent = await suppressions.unsent_to(tx, bucket, change.party)
+    unsent = await suppressions.unsent_to(tx, bucket, *stopping)
     if gone := stopped(unsent, Reason.OPTED_OUT):
         await suppressions.stop(tx, bucket, gone)
 
 
-async def _suppress(account_bucket: int, change: OptChange, tx: Transaction) -> None:
-    await people.recognise_suppression(tx, account_bucket, change.account_id, change.party)
-    await suppressions.suppress(tx, account_bucket, change)
+async def _suppress(account_bucket: int, changes: Sequence[OptChange], tx: Transaction) -> None:
+    for change in changes:
+        await people.recognise_suppression(tx, account_bucket, change.account_id, change.party)
+    await suppressions.suppress(tx, account_bucket, *changes)
 
 
-async def _spread_to(bucket: int, change: OptChange, tx: Transaction) -> None:
-    """Where a person's own STOP arrived this is no news any more; a carrier's word about one is, and has its event there."""
-    await _apply(tx, bucket, change, with_event=bucket == bucket_of(change.id))
+async def _spread_to(bucket: int, changes: Sequence[OptChange], tx: Transaction) -> None:
+    """Where a person's own STOP arrived this is no news any more; another's word about one is, and has its event there."""
+    await _apply(tx, bucket, changes, with_event=bucket == bucket_of(changes[0].id))
 
 
 def _words(account: Account, phrase: Phrase) -> str:

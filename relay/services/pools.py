@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from relay.core import ids
 from relay.core.errors import Conflict, NotFound
 from relay.core.ids import IdKind, Seed
+from relay.core.rules import Rule, check
 from relay.storage import accounts, numbers, suppressions
 from relay.storage.configuration import Account, Configuration, Pool
 from relay.storage.database import Database, Transaction
@@ -94,12 +95,24 @@ class Pools:
         return PoolReport(pool, counts, used.open_sessions, used.busiest_person, max(0, ready - used.busiest_person))
 
     async def change(
-        self, account: Account, id_or_name: str, *, name: str | None = None, require_verified: bool | None = None
+        self,
+        account: Account,
+        id_or_name: str,
+        *,
+        name: str | None = None,
+        require_verified: bool | None = None,
+        rules: Sequence[Rule] | None = None,
     ) -> Pool:
-        """Change what is given; None = leave it. Raises NotFound, Conflict ``pool_name_taken``."""
+        """Change what is given; None = leave it.
+
+        Raises NotFound, Conflict ``pool_name_taken``, InvalidInput for rules that cannot be.
+        """
+        check(rules or ())
         pool = await self.find(account, id_or_name)
         await self.database.run(
-            lambda tx: accounts.change_pool(tx, pool.id, account.id, name=name, require_verified=require_verified)
+            lambda tx: accounts.change_pool(
+                tx, pool.id, account.id, name=name, require_verified=require_verified, rules=rules
+            )
         )
         return await self.find(account, ids.public(IdKind.POOL, pool.id))
 

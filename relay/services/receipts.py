@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from relay import metrics
 from relay.core.ids import bucket_of
-from relay.core.model import State
+from relay.core.model import Reason, State
 from relay.providers.base import Receipt, ReceiptWord
-from relay.storage import outbox
+from relay.storage import outbox, suppressions
 from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Connection
-from relay.storage.database import Database
+from relay.storage.database import Database, Transaction
 from relay.storage.outbox import ReceiptOf
+from relay.storage.suppressions import OptChange
 from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.tokens import AttemptToken
 
@@ -26,10 +27,12 @@ _STATES = {
 
 @dataclass(slots=True)
 class Receipts:
-    """Whatever comes late, early, twice or out of order moves a message forward or not at all."""
+    """Whatever comes late, early, twice or out of order moves a message forward or not at all. ``spread`` carries an opt-out
+    to every pool."""
 
     database: Database
     copies: CarrierCopies
+    spread: Callable[[OptChange], Awaitable[None]]
     _batches: Coalescer[ReceiptOf, State | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,8 +47,30 @@ class Receipts:
             return None
         copy = self.copies.of(connection, token.attempt_id, receipt.provider_id)
         told = ReceiptOf(token.message_id, token.attempt_id, word, receipt.reason, copy)
+        if told.reason is Reason.CARRIER_OPTED_OUT:
+            return await self._opted_out(bucket_of(token.message_id), told)
         return await self._batches.do(bucket_of(token.message_id), told)
+
+    async def _opted_out(self, bucket: int, told: ReceiptOf) -> State | None:
+        """A receipt that tells of an opt-out goes to every pool before the provider is told that all is well."""
+        state, change = await self.database.run(lambda tx: _write_opt_out(tx, bucket, told))
+        if change is not None:
+            await self.spread(change)
+        return state
 
     async def _write(self, bucket: int, receipts: Sequence[ReceiptOf]) -> list[State | None]:
         moved = await self.database.run(lambda tx: outbox.write_receipts(tx, bucket, receipts), single=True)
         return [moved.get(told.message_id) for told in receipts]
+
+
+async def _write_opt_out(tx: Transaction, bucket: int, told: ReceiptOf) -> tuple[State | None, OptChange | None]:
+    """Write it with the way to every pool; when it is no news, find what still stands of that way."""
+    moved = await outbox.write_receipts(tx, bucket, [told])
+    change = await suppressions.carriers_word(tx, bucket, told.message_id, told.attempt_id)
+    if change is None:
+        return moved.get(told.message_id), None
+    if moved:
+        await suppressions.begin_fanout(tx, bucket, change)
+        return moved[told.message_id], change
+    standing = await suppressions.standing_fanouts(tx, bucket, change.party)
+    return None, standing[-1] if standing else None

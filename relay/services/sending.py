@@ -22,6 +22,7 @@ from relay.core.envelope import Letter
 from relay.core.errors import KeyMissing, StorageUnavailable, Tampered
 from relay.core.ids import IdKind, public
 from relay.core.model import Reason, State
+from relay.core.optouts import OptOutSource
 from relay.providers.base import Accepted, Adapter, NotSent, OutboundText, Refused
 from relay.providers.transport import MayHaveLeft, NothingLeft, TooLate, Transport
 from relay.storage import outbox, suppressions
@@ -238,7 +239,7 @@ class Sending:
         async def write(tx: Transaction) -> OptChange:
             begun_at = handed.intent.begun_at  # whatever the person has said since then is newer
             ids = tx.new_id(bucket), passed.account_id
-            change = OptChange(*ids, party.index, party.key_id, True, begun_at, party.others)
+            change = OptChange(*ids, party.index, party.key_id, True, begun_at, party.others, OptOutSource.CARRIER)
             await outbox.mark(tx, bucket, [handed.mark])
             await suppressions.begin_fanout(tx, bucket, change)
             return change

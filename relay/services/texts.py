@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from relay import logs, metrics
@@ -12,23 +13,27 @@ from relay.core.envelope import Letter
 from relay.core.errors import Conflict, InvalidInput, KeyMissing, NotFound, Problem, Tampered
 from relay.core.ids import IdKind, Seed, bucket_of, public
 from relay.core.model import MessageKind, Reason, State
+from relay.core.phone import time_zones
+from relay.core.scheduling import Quiet, leaves_at
 from relay.core.segments import segments
-from relay.storage import messages, sessions
+from relay.storage import messages, scheduling, sessions
 from relay.storage.configuration import Account
 from relay.storage.database import Database, Transaction
 from relay.storage.messages import NewMessage, NewOutboxRow, StoredMessage
-from relay.storage.sessions import Recipient
+from relay.storage.sessions import HeldSession, Recipient
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
 class TextWanted:
-    """A text from the platform to one person of a session."""
+    """A text from the platform to one person of a session. ``send_at`` None = at once, or when quiet hours are over."""
 
     session_id: UUID
     recipient_id: UUID
     text: str = field(repr=False)
+    send_at: datetime | None = None
+    respects_quiet_hours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Texts:
     async def send(self, account: Account, wanted: TextWanted, seed: Seed) -> StoredMessage:
         """Queue a text from the platform; the same seed again gives the same message.
 
-        Raises NotFound for the session, InvalidInput for the recipient, Conflict ``session_closed``,
+        Raises NotFound for the session, InvalidInput for the recipient and for ``send_at``, Conflict ``session_closed``,
         ``participant_opted_out`` and ``phone_unreadable``.
         """
         message_id = seed.id_in(bucket_of(wanted.session_id))
@@ -56,7 +61,7 @@ class Texts:
             if known is None:
                 if session.status != "open" or tx.now >= session.expires_at:
                     raise Conflict("the session is closed", code="session_closed")
-                await self._queue(tx, account, wanted, message_id, leg_no=session.last_leg_no + 1)
+                await self._queue(tx, account, wanted, message_id, session)
                 known = await messages.read(tx, account.id, message_id)
             if known is None:
                 raise NotFound
@@ -67,14 +72,18 @@ class Texts:
         return message
 
     async def _queue(
-        self, tx: Transaction, account: Account, wanted: TextWanted, message_id: UUID, *, leg_no: int
+        self, tx: Transaction, account: Account, wanted: TextWanted, message_id: UUID, session: HeldSession
     ) -> None:
+        """Queue it in its leg; one for later goes beside it, and gets its place when it is due."""
         bucket = bucket_of(wanted.session_id)
         to = await sessions.recipient(tx, bucket, wanted.session_id, wanted.recipient_id)
         if to is None:
             raise InvalidInput(Problem("to", "unknown_participant", "must be a participant of this session"))
         if to.opted_out:
             raise Conflict("this participant has opted out of texts", code="participant_opted_out")
+        letter = Letter(self._phone_of(account, to, message_id), wanted.text)
+        send_at = _send_at(tx, account, wanted, letter.phone, session)
+        leg_no = session.last_leg_no + 1
         message = NewMessage(
             id=message_id,
             account_id=account.id,
@@ -83,28 +92,29 @@ class Texts:
             segments=segments(wanted.text).count,
             session_id=wanted.session_id,
             recipient_id=to.id,
-            leg_no=leg_no,
+            leg_no=None if send_at else leg_no,
         )
-        row = self._sealed(tx, message, to, wanted.text)
-        await messages.write(tx, bucket, [message], [row], {wanted.session_id: leg_no})
+        row = NewOutboxRow(
+            message=message,
+            party_index=to.party_index,
+            number_id=to.number_id,
+            envelope=self.vault.envelopes.seal(account.id, message_id, letter),
+            deadline_at=delivery.deadline(message.kind, send_at or tx.now),
+        )
+        if send_at:
+            await scheduling.write(tx, bucket, row, send_at=send_at)
+        else:
+            await messages.write(tx, bucket, [message], [row], {wanted.session_id: leg_no})
 
-    def _sealed(self, tx: Transaction, message: NewMessage, to: Recipient, text: str) -> NewOutboxRow:
-        envelopes = self.vault.envelopes
+    def _phone_of(self, account: Account, to: Recipient, message_id: UUID) -> str:
         try:
-            phone = envelopes.open_phone(message.account_id, to.id, Sealed(to.sealed_phone, to.epoch_id))
+            return self.vault.envelopes.open_phone(account.id, to.id, Sealed(to.sealed_phone, to.epoch_id))
         except KeyMissing:
             raise
         except Tampered as error:
             metrics.alarms.labels("unreadable_phone").inc()
-            logs.trouble("unreadable_phone", error, message=public(IdKind.MESSAGE, message.id))
+            logs.trouble("unreadable_phone", error, message=public(IdKind.MESSAGE, message_id))
             raise Conflict("this participant's phone cannot be read any more", code="phone_unreadable") from None
-        return NewOutboxRow(
-            message=message,
-            party_index=to.party_index,
-            number_id=to.number_id,
-            envelope=envelopes.seal(message.account_id, message.id, Letter(phone, text)),
-            deadline_at=delivery.deadline(message.kind, tx.now),
-        )
 
     async def read(self, account: Account, message_id: UUID) -> StoredMessage:
         """A message's metadata. Raises NotFound."""
@@ -154,3 +164,11 @@ class Texts:
         await self.read(account, message_id)
         await self.database.run(work)
         return await self.read(account, message_id)
+
+
+def _send_at(
+    tx: Transaction, account: Account, wanted: TextWanted, phone: str, session: HeldSession
+) -> datetime | None:
+    """When it shall leave; None = at once. Where somebody is, their phone tells."""
+    quiet = Quiet(account.quiet_hours, time_zones(phone)) if wanted.respects_quiet_hours else None
+    return leaves_at(tx.now, wanted.send_at, expires_at=session.expires_at, quiet=quiet)

@@ -13,6 +13,7 @@ import asyncpg
 
 from relay.core.errors import Conflict
 from relay.core.ids import bucket_of
+from relay.core.rules import Rule
 from relay.storage import queries
 from relay.storage.configuration import Account, account_from
 from relay.storage.database import Transaction
@@ -48,6 +49,9 @@ async def change_account(tx: Transaction, account: Account) -> None:
         account.default_expires_in,
         account.default_idle_timeout,
         account.default_cool_down,
+        account.default_expiring_notice,
+        account.quiet_hours.since,
+        account.quiet_hours.until,
     )
     await tx.execute(_SQL["bump"])
 
@@ -95,11 +99,18 @@ async def pool_ready(tx: Transaction, pool_id: UUID) -> None:
 
 
 async def change_pool(
-    tx: Transaction, pool_id: UUID, account_id: UUID, *, name: str | None, require_verified: bool | None
+    tx: Transaction,
+    pool_id: UUID,
+    account_id: UUID,
+    *,
+    name: str | None,
+    require_verified: bool | None,
+    rules: Sequence[Rule] | None = None,
 ) -> None:
     """None = leave it. Raises Conflict ``pool_name_taken``."""
+    written = None if rules is None else [{"keyword": rule.keyword, "reply": rule.reply} for rule in rules]
     try:
-        await tx.execute(_SQL["change_pool"], pool_id, account_id, name, require_verified)
+        await tx.execute(_SQL["change_pool"], pool_id, account_id, name, require_verified, written)
     except asyncpg.UniqueViolationError:
         raise Conflict("there is a pool of this name", code="pool_name_taken") from None
     await tx.execute(_SQL["bump"])

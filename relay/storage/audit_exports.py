@@ -31,6 +31,7 @@ class NewExport:
     end_n: int
     period: Period
     retention: Document
+    cosigned: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Export:
     since: datetime | None
     until: datetime | None
     retention: Document
+    cosigned: str | None
 
 
 async def run_within(
@@ -60,7 +62,9 @@ async def ask(tx: Transaction, new: NewExport) -> None:
     """Write an export down, with its event. One that is there stays as it is."""
     bucket, period = bucket_of(new.id), new.period
     what = (new.checkpoint, new.first_n, new.end_n, period.since, period.until, dict(new.retention))
-    await tx.execute(_SQL["ask"], bucket, tx.now, new.id, new.account_id, new.asked_by, *what, tx.new_id(bucket))
+    await tx.execute(
+        _SQL["ask"], bucket, tx.now, new.id, new.account_id, new.asked_by, *what, tx.new_id(bucket), new.cosigned
+    )
 
 
 async def asked(tx: Transaction, account_id: UUID | None, export_id: UUID) -> Export | None:

@@ -17,6 +17,9 @@ from uuid import UUID
 
 from relay.core.model import OnAmbiguous
 from relay.core.phone import NumberKind
+from relay.core.quiet_hours import QuietHours
+from relay.core.rules import Rule, by_word
+from relay.core.webhooks import DisabledReason, EndpointStatus
 from relay.storage import queries
 from relay.storage.database import Database, Row, Transaction
 
@@ -40,6 +43,8 @@ class Account:
     default_expires_in: int
     default_idle_timeout: int | None
     default_cool_down: int
+    default_expiring_notice: int
+    quiet_hours: QuietHours
     created_at: datetime
 
 
@@ -56,6 +61,25 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The account's webhook address, sealed with its secrets. ``changed_at``: since when it has its status."""
+
+    id: UUID
+    account_id: UUID
+    events: tuple[str, ...]
+    status: EndpointStatus
+    disabled_reason: DisabledReason | None
+    changed_at: datetime
+    sealed_settings: bytes = field(repr=False)
+    key_id: int
+    created_at: datetime
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.status is EndpointStatus.ENABLED
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """Numbers that sessions draw from. All that happens in it happens in its bucket."""
 
@@ -66,6 +90,7 @@ class Pool:
     ready: bool
     created_at: datetime
     require_verified: bool = False
+    rules: Mapping[str, Rule] = field(default_factory=dict)  #: by the word as texts are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +122,7 @@ class Directory:
         tuple[UUID, str], frozenset[int]
     ]  #: (account, number) -> where its texts were recorded before
     former_pools: Mapping[UUID, frozenset[int]] = field(default_factory=dict)  #: account -> buckets of removed pools
+    endpoints: Mapping[UUID, Endpoint] = field(default_factory=dict)
 
     @cached_property
     def number_by_e164(self) -> Mapping[tuple[UUID, str], Number]:
@@ -136,6 +162,18 @@ class Directory:
         for number in self.numbers.values():
             grouped.setdefault(self.pools[number.pool_id].bucket, set()).add(number.id)
         return {bucket: frozenset(numbers) for bucket, numbers in grouped.items()}
+
+    @cached_property
+    def endpoints_by_bucket(self) -> Mapping[int, tuple[Endpoint, ...]]:
+        """The endpoints of all accounts of which something may happen in each bucket, disabled ones too."""
+        grouped: dict[int, list[Endpoint]] = {}
+        for account_id in {endpoint.account_id for endpoint in self.endpoints.values()}:
+            for bucket in self.buckets_of(account_id):
+                grouped.setdefault(bucket, []).extend(self.endpoints_of(account_id))
+        return {bucket: tuple(endpoints) for bucket, endpoints in grouped.items()}
+
+    def endpoints_of(self, account_id: UUID) -> list[Endpoint]:
+        return [e for e in self.endpoints.values() if e.account_id == account_id]
 
     def pools_of(self, account_id: UUID) -> list[Pool]:
         return [p for p in self.pools.values() if p.account_id == account_id]
@@ -182,6 +220,7 @@ class Configuration:
 async def _read(tx: Transaction, version: int) -> Directory:
     accounts = [account_from(row) for row in await tx.fetch(_SQL["accounts"])]
     connections = [Connection(**row) for row in await tx.fetch(_SQL["connections"])]
+    endpoints = [endpoint_from(row) for row in await tx.fetch(_SQL["endpoints"])]
     pools = [_pool(row) for row in await tx.fetch(_SQL["pools"])]
     numbers = [_number(row) for row in await tx.fetch(_SQL["numbers"])]
     former: dict[tuple[UUID, str], set[int]] = {}
@@ -199,6 +238,7 @@ async def _read(tx: Transaction, version: int) -> Directory:
         numbers={n.id: n for n in numbers if n.pool_id in known},
         former_buckets={number: frozenset(buckets) for number, buckets in former.items()},
         former_pools={account: frozenset(buckets) for account, buckets in gone.items()},
+        endpoints={e.id: e for e in endpoints},
     )
 
 
@@ -207,12 +247,23 @@ def account_from(row: Row) -> Account:
     values = dict(row)
     values["on_ambiguous"] = OnAmbiguous(values["on_ambiguous"])
     values["allowed_countries"] = tuple(values["allowed_countries"])
+    values["quiet_hours"] = QuietHours(values.pop("quiet_from"), values.pop("quiet_to"))
     return Account(**values)
+
+
+def endpoint_from(row: Row) -> Endpoint:
+    """An endpoint from a row with all its columns."""
+    values = dict(row)
+    values["events"] = tuple(values["events"])
+    values["status"] = EndpointStatus(values["status"])
+    values["disabled_reason"] = values["disabled_reason"] and DisabledReason(values["disabled_reason"])
+    return Endpoint(**values)
 
 
 def _pool(row: Row) -> Pool:
     values = dict(row)
-    return Pool(ready=values.pop("status") == "ready", **values)
+    rules = by_word([Rule(**rule) for rule in values.pop("rules")])
+    return Pool(ready=values.pop("status") == "ready", rules=rules, **values)
 
 
 def _number(row: Row) -> Number:

@@ -51,6 +51,7 @@ async def held_in(
         "audit_entry",
         "audit_tree",
         "audit_export",
+        "bulk_close",
         "hold",
         "privacy_request",
         "export",

@@ -174,15 +174,19 @@ def _seated(row: Row) -> SeatedPerson:
 
 
 async def claim_answers(
-    tx: Transaction, bucket: int, wanted: Sequence[tuple[UUID, bytes, str]]
+    tx: Transaction,
+    bucket: int,
+    wanted: Sequence[tuple[UUID, bytes, str]],
+    *,
+    every: timedelta = ANSWER_AT_MOST_EVERY,
 ) -> set[tuple[UUID, bytes, str]]:
-    """Which of these (number, party index, kind) may be answered now: each at most once in 24 hours."""
+    """Which of these (number, party index, kind) may be answered now: each at most once in 24 hours, or in another time."""
     unique = sorted(set(wanted))
     if not unique:
         return set()
     columns: Mapping[int, list[object]] = {i: [w[i] for w in unique] for i in range(3)}
-    day_ago = tx.now - ANSWER_AT_MOST_EVERY
-    rows = await tx.fetch(_SQL["claim_answers"], bucket, tx.now, day_ago, columns[0], columns[1], columns[2])
+    before = tx.now - every
+    rows = await tx.fetch(_SQL["claim_answers"], bucket, tx.now, before, columns[0], columns[1], columns[2])
     return {(r["number_id"], r["party_index"], r["kind"]) for r in rows}
 
 

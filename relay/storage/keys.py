@@ -8,6 +8,7 @@ from uuid import UUID
 
 from relay.core.ids import bucket_of
 from relay.core.model import Scope
+from relay.core.periods import CONSOLE_SESSIONS_FOR
 from relay.storage import queries
 from relay.storage.database import Transaction
 
@@ -92,6 +93,11 @@ async def revoke(tx: Transaction, account_id: UUID, key_id: UUID) -> bool:
     """Revoke a live key; says whether there was one."""
     bucket = bucket_of(key_id)
     return await tx.fetchval(_SQL["revoke"], bucket, account_id, key_id, tx.now, tx.new_id(bucket)) is not None
+
+
+async def forget_sessions(tx: Transaction, bucket: int, *, limit: int) -> int:
+    """Forget sessions at the console that were over a day ago; says how many."""
+    return len(await tx.fetch(_SQL["forget_sessions"], bucket, tx.now - CONSOLE_SESSIONS_FOR, limit))
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,7 @@ class StoredMessage:
     reason: str | None
     segments: int
     received_at: datetime
+    send_at: datetime | None
     accepted_at: datetime | None
     delivered_at: datetime | None
 

@@ -66,6 +66,7 @@ def _fact(row: Row) -> Fact:
         participant_id=row["participant_id"],
         message_id=row["message_id"],
         number_id=row["number_id"],
+        carried_by=row["carried_by"],
         verification_id=row["verification_id"],
         reason=row["reason"],
         direction=direction_of(row["type"], kind, on_arrival=row["on_arrival"]) if kind else None,

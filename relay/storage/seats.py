@@ -29,6 +29,7 @@ class SeatedSession:
     idle_timeout: int | None
     geo_match: GeoMatch
     geo_fallback: GeoFallback
+    expiring_notice: int  #: seconds before its end at which its owner is told; 0 = never
 
 
 async def look(tx: Transaction, bucket: int, account_id: UUID, session_id: UUID) -> SeatedSession | None:
@@ -53,6 +54,7 @@ def _session(row: Row | None) -> SeatedSession | None:
         idle_timeout=row["idle_timeout"],
         geo_match=GeoMatch(row["geo_match"]),
         geo_fallback=GeoFallback(row["geo_fallback"]),
+        expiring_notice=row["expiring_notice"],
     )
 
 
@@ -137,10 +139,11 @@ async def reopen(
     people: Sequence[SealedSeat],
     life: Lifetime,
     idle_timeout: int | None,
+    expiring_at: datetime | None,
 ) -> bool:
     """Open a locked session again; False, and nothing done, when its numbers are not held for it any more. Raises Conflict
     ``unique_name_taken``."""
     columns = [p.participant_id for p in people], [p.sealed_phone for p in people], [p.epoch_id for p in people]
     args = (bucket, tx.now, session_id, life.expires_at, idle_timeout, life.idle_at, event_id)
     with name_taken():
-        return await tx.fetchval(_SQL["reopen"], *args, *columns) is not None
+        return await tx.fetchval(_SQL["reopen"], *args, *columns, expiring_at) is not None

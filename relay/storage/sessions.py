@@ -52,6 +52,8 @@ class NewSession:
     participants: tuple[NewParticipant, ...]
     geo_match: GeoMatch = GeoMatch.COUNTRY
     geo_fallback: GeoFallback = GeoFallback.STRICT
+    expiring_notice: int = 0
+    expiring_at: datetime | None = None
 
 
 async def meet(tx: Transaction, bucket: int, people: Sequence[tuple[bytes, int]]) -> dict[bytes, bool]:
@@ -112,6 +114,7 @@ async def open_session(tx: Transaction, bucket: int, new: NewSession) -> set[tup
     args += [[p.id for p in people], [p.slot for p in people], [p.label for p in people]]
     args += [[p.party_index for p in people], [p.number_id for p in people]]
     args += [[p.sealed_phone for p in people], [p.epoch_id for p in people], new.geo_match, new.geo_fallback]
+    args += [new.expiring_notice, new.expiring_at]
     with name_taken():
         rows = await tx.fetch(_SQL["open_3_write"], *args)
     if not rows:
@@ -145,6 +148,7 @@ class StoredSession:
     expires_at: datetime
     idle_timeout: int | None
     cool_down: int
+    expiring_notice: int
     last_message_at: datetime | None
     closed_at: datetime | None
     close_reason: str | None
@@ -192,6 +196,8 @@ class HeldSession:
     expires_at: datetime
     idle_timeout: int | None
     idle_at: datetime | None
+    expiring_notice: int
+    expiring_at: datetime | None
     last_leg_no: int
 
 
@@ -201,11 +207,18 @@ async def lock(tx: Transaction, bucket: int, account_id: UUID, session_id: UUID)
 
 
 async def change(
-    tx: Transaction, bucket: int, session_id: UUID, *, lifetime: Lifetime, idle_timeout: int | None, metadata: object
+    tx: Transaction,
+    bucket: int,
+    session_id: UUID,
+    *,
+    lifetime: Lifetime,
+    idle_timeout: int | None,
+    metadata: object,
+    notice: tuple[int, datetime | None],
 ) -> None:
-    """Change a session that is locked and open."""
+    """Change a session that is locked and open. ``notice``: how long before its end that is told, and when."""
     args = (bucket, session_id, lifetime.expires_at, idle_timeout, lifetime.idle_at, metadata)
-    await tx.execute(_SQL["change"], *args)
+    await tx.execute(_SQL["change"], *args, *notice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +245,12 @@ def unsent_from(rows: Sequence[Row]) -> list[Unsent]:
 
 async def unsent(tx: Transaction, bucket: int, session_id: UUID) -> list[Unsent]:
     """All messages of a locked session that have not ended; locked."""
-    return unsent_from(await tx.fetch(_SQL["unsent"], bucket, session_id))
+    return await unsent_of(tx, bucket, [session_id])
+
+
+async def unsent_of(tx: Transaction, bucket: int, session_ids: Sequence[UUID]) -> list[Unsent]:
+    """The same of several."""
+    return unsent_from(await tx.fetch(_SQL["unsent"], bucket, list(session_ids)))
 
 
 def stopped_columns(tx: Transaction, bucket: int, stopped: Sequence[Stopped]) -> tuple[list[Any], ...]:
@@ -244,13 +262,18 @@ def stopped_columns(tx: Transaction, bucket: int, stopped: Sequence[Stopped]) ->
 
 async def close(tx: Transaction, bucket: int, session_id: UUID, closing: Closing) -> None:
     """Close a session that is locked and open."""
+    await close_all(tx, bucket, [session_id], closing)
+
+
+async def close_all(tx: Transaction, bucket: int, session_ids: Sequence[UUID], closing: Closing) -> None:
+    """Close sessions that are locked and open, for one reason. ``closing`` is about the messages of all of them."""
     await tx.fetch(
         _SQL["close"],
         bucket,
         tx.now,
-        session_id,
+        list(session_ids),
         closing.reason,
-        tx.new_id(bucket),
+        tx.new_ids(bucket, len(session_ids)),
         *stopped_columns(tx, bucket, closing.stopped),
         list(closing.outbox_gone),
     )
@@ -265,6 +288,17 @@ async def lock_ended(tx: Transaction, bucket: int, session_id: UUID) -> Lifetime
     """The lifetime of an open session, under lock; None when it has been closed meanwhile."""
     row = await tx.fetchrow(_SQL["lock_ended"], bucket, session_id)
     return Lifetime(row["expires_at"], row["idle_at"]) if row else None
+
+
+async def expiring(tx: Transaction, bucket: int, *, limit: int) -> list[UUID]:
+    """Open sessions that are about to end, which is still to be told."""
+    return [row["id"] for row in await tx.fetch(_SQL["expiring"], bucket, tx.now, limit)]
+
+
+async def tell_expiring(tx: Transaction, bucket: int, session_ids: Sequence[UUID]) -> int:
+    """Tell of each, once, that it is about to end; says of how many."""
+    args = (list(session_ids), tx.new_ids(bucket, len(session_ids)))
+    return len(await tx.fetch(_SQL["tell_expiring"], bucket, tx.now, *args))
 
 
 async def free_cooled(tx: Transaction, bucket: int, *, limit: int) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from relay.vault.codes import Codes
 from relay.vault.credentials import CredentialBox
+from relay.vault.endpoint_box import EndpointBox
 from relay.vault.envelopes import Envelopes
 from relay.vault.keyring import Keyring
 from relay.vault.log_keys import LogKeys
@@ -23,6 +24,7 @@ class Vault:
     indexes: PartyIndexes
     tokens: Tokens
     credentials: CredentialBox
+    endpoints: EndpointBox
     envelopes: Envelopes
     codes: Codes
     log_keys: LogKeys
@@ -36,6 +38,7 @@ def open_vault(keyring: Keyring) -> Vault:
         PartyIndexes(keyring),
         Tokens(keyring),
         CredentialBox(sealing),
+        EndpointBox(sealing),
         Envelopes(sealing),
         Codes(keyring),
         LogKeys(keyring),

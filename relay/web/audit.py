@@ -79,16 +79,21 @@ def band(head: Head | None, now: datetime) -> Shown:
     if head is None:
         return Shown(True, "Nothing has been sealed yet: the log begins with the first event.")
     last = head.size - 1
+    denied = next((w for w in head.witnessed if not w.stands), None)
+    if denied is not None:
+        return _ill(f"what is kept does not fit the head that {denied.name} has cosigned to entry {denied.size - 1}.")
     if not head.is_proved:
-        words = f"Not verified: what is kept does not fit the head that was signed to entry {last}."
-        return Shown(
-            False, words, ["Do not trust what stands below. Keep a copy of the checkpoint, and ask the operator."]
-        )
+        return _ill(f"what is kept does not fit the head that was signed to entry {last}.")
     details = [f"checkpoint signed {span(now - head.signed_at)} ago", "the entries shown are in the tree that it signs"]
     details += [f"witnessed by {w.name} to entry {w.size - 1}, {span(now - w.at)} ago" for w in head.witnessed]
     return Shown(
         True, f"Verified to entry {last}", details if head.witnessed else [*details, "no witness has cosigned it"]
     )
+
+
+def _ill(why: str) -> Shown:
+    advice = "Do not trust what stands below. Keep a copy of the checkpoint, and ask the operator."
+    return Shown(False, f"Not verified: {why}", [advice])
 
 
 def _held(report: Report) -> list[dict[str, Any]]:

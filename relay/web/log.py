@@ -41,11 +41,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Witnessed:
-    """A witness has cosigned a head of this size."""
+    """A witness has cosigned a head of this size. ``stands``: what is kept still has that head."""
 
     name: str
     size: int
     at: datetime
+    stands: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Nothing of a third party is loaded, no script and no style stands in a page: the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -50,6 +51,10 @@ class Pages:
         )
         self._templates.globals["base"] = base
         self._templates.filters |= {"moment": moment, "figure": figure, "day": day}
+
+    @property
+    def filters(self) -> dict[str, Callable[..., object]]:
+        return self._templates.filters
 
     def show(self, name: str, *, status: int = 200, **values: object) -> Response:
         return HTMLResponse(self._templates.get_template(name).render(**values), status)

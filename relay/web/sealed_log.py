@@ -15,7 +15,7 @@ from relay.services.audit_page import AuditPage, Shown
 from relay.storage import audit_reading
 from relay.storage.configuration import Account
 from relay.web.filters import begins, times_of
-from relay.web.log import DayCount, Entry, Found, Head, Wanted
+from relay.web.log import DayCount, Entry, Found, Head, Wanted, Witnessed
 
 _MORE = ("direction", "segments", "number", "provider", "country", "message", "verification")
 _ID_OF_NONE = UUID(int=0)
@@ -57,7 +57,8 @@ def _session(given: str | None) -> tuple[UUID | None, str | None]:
 
 
 def _head(shown: Shown) -> Head:
-    return Head(shown.head.size, shown.head.signed_at, shown.is_proved)
+    witnessed = [Witnessed(word.key.name, word.size, word.at, stands) for word, stands in shown.witnessed]
+    return Head(shown.head.size, shown.head.signed_at, shown.is_proved, witnessed)
 
 
 def _entry(e: audit_reading.Entry) -> Entry:

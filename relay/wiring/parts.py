@@ -6,15 +6,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from relay.core.delivery import AmbiguityTimes
 from relay.core.errors import KeyringRefused
+from relay.core.loops import LegLimits
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
+from relay.providers.guarded import GuardedTransport, open_guarded_transport
 from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.affected import Affected
@@ -23,7 +26,10 @@ from relay.services.audit_exports import AuditExports
 from relay.services.audit_log import AuditLog
 from relay.services.audit_page import AuditPage
 from relay.services.audit_reading import AuditReading
+from relay.services.audit_witnesses import AuditWitnesses
+from relay.services.bulk_close import BulkClose
 from relay.services.connections import Connections
+from relay.services.coverage import Coverage
 from relay.services.depths import Depths
 from relay.services.erasure import Erasure
 from relay.services.expiry import Expiry
@@ -39,11 +45,20 @@ from relay.services.redaction import AT_ONCE, Redaction
 from relay.services.restoring import Restoring
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
+from relay.services.rules import KeywordRules
+from relay.services.scheduling import Scheduling
 from relay.services.sending import Sending, SendSettings
 from relay.services.sessions import Sessions
 from relay.services.subjects import Subjects
+from relay.services.suppressions import Suppressions
+from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
+from relay.services.webhooks import Webhooks
+from relay.services.webhooks.delivering import Delivering
+from relay.services.webhooks.ledger import Ledger
+from relay.services.webhooks.posting import Posting
+from relay.services.webhooks.telling import Telling
 from relay.settings import Settings
 from relay.storage import database, migrate
 from relay.storage import keyring as published
@@ -71,7 +86,6 @@ class Relay:
     adapters: dict[str, Adapter]
     transport: Transport
     accounts: Accounts
-    affected: Affected
     audit_log: AuditLog
     connections: Connections
     idempotency: Idempotency
@@ -82,10 +96,13 @@ class Relay:
     subjects: Subjects
     texts: Texts
     verifications: Verifications
+    telling: Telling
+    delivering: Delivering
     inbound: Inbound
     optouts: OptOuts
     receipts: Receipts
     redaction: Redaction
+    scheduling: Scheduling
     sending: Sending
     ambiguity: Ambiguity
     erasure: Erasure
@@ -102,9 +119,19 @@ class Relay:
         return Holds(self.database)
 
     @property
+    def suppressions(self) -> Suppressions:
+        """The lists of those whom accounts must not text."""
+        return Suppressions(self.database, self.vault, self.optouts.spread)
+
+    @property
     def audit_reading(self) -> AuditReading:
         """The audit log as auditors read it."""
         return AuditReading(self.database)
+
+    @property
+    def audit_witnesses(self) -> AuditWitnesses:
+        """Who watches the audit log."""
+        return AuditWitnesses(self.database)
 
     @property
     def audit_page(self) -> AuditPage:
@@ -115,6 +142,36 @@ class Relay:
     def audit_exports(self) -> AuditExports:
         """The audit log as it is exported."""
         return AuditExports(self.database)
+
+    @property
+    def coverage(self) -> Coverage:
+        """Whether every change of state has its entry in the audit log."""
+        return Coverage(self.database, self.configuration)
+
+    @property
+    def bulk_close(self) -> BulkClose:
+        """Many sessions closed at once."""
+        return BulkClose(self.database, self.configuration)
+
+    @property
+    def templates(self) -> Templates:
+        """Texts with variables, kept by their accounts."""
+        return Templates(self.database)
+
+    @property
+    def affected(self) -> Affected:
+        """Whom a leak concerns."""
+        return Affected(self.database, self.configuration)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Where accounts want to be told what happens."""
+        return Webhooks(self.database, self.configuration, self.delivering.posting)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What has happened, and which endpoint was told."""
+        return Ledger(self.database, self.configuration)
 
     @property
     def public_url(self) -> str:
@@ -136,8 +193,11 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
         await migrate.check(db)
         vault = open_vault(await open_keyring(db, settings.keyring_path, may_make=settings.keyring is None))
         times = {"deadline": settings.send_deadline, "connect_timeout": settings.connect_timeout}
-        async with open_transport(connections=settings.sockets + AT_ONCE, **times) as transport:
-            relay = build(settings, db, vault, transport)
+        async with (
+            open_transport(connections=settings.sockets + AT_ONCE, **times) as transport,
+            open_guarded_transport(loopback_allowed=settings.loopback_webhooks) as guarded,
+        ):
+            relay = build(settings, db, vault, transport, guarded)
             if not restoring:
                 await relay.restoring.check()
                 await relay.rotation.look()
@@ -146,21 +206,22 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
         await db.close()
 
 
-def build(settings: Settings, db: Database, vault: Vault, transport: Transport) -> Relay:
-    """Put the parts together."""
+def build(
+    settings: Settings, db: Database, vault: Vault, transport: Transport, guarded: GuardedTransport | None = None
+) -> Relay:
+    """Put the parts together. Without ``guarded`` it posts nothing to customers' addresses."""
     config = Configuration(db)
     adapters = {adapter.name: adapter for adapter in PROVIDERS}
     base_urls = dict.fromkeys(adapters, settings.carrier_url) if settings.carrier_url else {}
     ambiguity_times = AmbiguityTimes(settings.ask_after, settings.give_up_after)
     wakeup = Wakeup()
-
-    async def queued(bucket: int) -> None:
-        await wakeup.hint(bucket, db)
-
+    queued = partial(wakeup.hint, database=db)
     copies = _carrier_copies(settings, vault, adapters)
     optouts = OptOuts(db, config, vault, adapters, queued, copies)
+    rules = KeywordRules(db, config, vault, queued, copies)
     audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
     erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
+    posting = Posting(vault, guarded, http_allowed=settings.loopback_webhooks)
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
         settings=settings,
@@ -170,7 +231,6 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         adapters=adapters,
         transport=transport,
         accounts=Accounts(db, config),
-        affected=Affected(db, config),
         audit_log=audit_log,
         connections=Connections(db, config, vault, adapters, transport, base_urls),
         idempotency=Idempotency(db, vault, timedelta(seconds=settings.request_lease)),
@@ -181,10 +241,13 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
-        inbound=Inbound(db, config, vault, optouts.take, queued, copies),
+        telling=Telling(db, config),
+        delivering=Delivering(db, config, posting),
+        inbound=Inbound(db, config, vault, optouts.take, queued, copies, rules.take, _leg_limits(settings)),
         optouts=optouts,
-        receipts=Receipts(db, copies),
+        receipts=Receipts(db, copies, optouts.spread),
         redaction=Redaction(db, config, vault, adapters, transport, base_urls),
+        scheduling=Scheduling(db, vault, queued),
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread, copies),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls, copies),
         erasure=erasure,
@@ -195,6 +258,10 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         restoring=_restoring(settings, db, config, erasure),
         wakeup=wakeup,
     )
+
+
+def _leg_limits(settings: Settings) -> LegLimits:
+    return LegLimits(settings.leg_rate, settings.leg_repeats)
 
 
 def _carrier_copies(settings: Settings, vault: Vault, adapters: Mapping[str, Adapter]) -> CarrierCopies:

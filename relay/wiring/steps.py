@@ -18,6 +18,8 @@ def steps(relay: Relay) -> list[Step]:
         Step("look_for_ambiguous", often, lambda lease: relay.ambiguity.look(lease.bucket)),  # waits for providers
         Step("redact", sometimes, lambda lease: relay.redaction.redact(lease.bucket)),  # waits for providers
         Step("prepare_pools", sometimes, lambda lease: relay.pools.prepare_left(lease.bucket)),
+        Step("close_many", 2 * often, lambda lease: relay.bulk_close.work(lease.bucket)),
+        Step("spread_closes", sometimes, lambda lease: relay.bulk_close.spread_left(lease.bucket)),
         Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
         Step("forget_answers", rarely, lambda lease: relay.expiry.forget_answers(lease.bucket)),
@@ -26,16 +28,19 @@ def steps(relay: Relay) -> list[Step]:
         Step("finish_requests", rarely, lambda lease: relay.subjects.finish(lease.bucket)),
         Step("forget_copies", 10 * rarely, lambda lease: relay.subjects.forget(lease.bucket)),
         Step("seal", 2 * often, lambda lease: relay.audit_log.seal(lease.bucket)),
+        Step("sweep_webhooks", rarely, lambda lease: relay.telling.sweep(lease.bucket)),
         Step("sweep", rarely, lambda lease: relay.audit_log.sweep(lease.bucket)),
         Step("forget_entries", 10 * rarely, lambda lease: relay.audit_log.forget(lease.bucket)),
         Step("forget_exports", 10 * rarely, lambda lease: relay.audit_exports.forget(lease.bucket)),
+        Step("forget_console", 10 * rarely, lambda lease: relay.keys.forget_sessions(lease.bucket)),
+        Step("forget_closes", 10 * rarely, lambda lease: relay.bulk_close.forget(lease.bucket)),
         Step("forget", 30 * rarely, lambda lease: relay.retention.forget(lease.bucket)),
     ]
 
 
 def _timely(relay: Relay) -> Timely:
     """What a glance into a bucket can find to do, by the name of its column."""
-    ambiguity, expiry = relay.ambiguity, relay.expiry
+    ambiguity, expiry, scheduling = relay.ambiguity, relay.expiry, relay.scheduling
     patience = upkeep.Patience(timedelta(seconds=relay.settings.abandoned_after), timedelta(seconds=5))
 
     async def glance(lease: Lease) -> list[str]:
@@ -52,6 +57,8 @@ def _timely(relay: Relay) -> Timely:
             "declare_ambiguous": lambda lease: ambiguity.declare(
                 lease.bucket, epoch=lease.epoch, begun_before=patience.silent_send
             ),
+            "release_texts": lambda lease: scheduling.release(lease.bucket),
+            "tell_expiring": lambda lease: expiry.tell_expiring(lease.bucket),
             "tell_journal": lambda lease: relay.restoring.write(lease.bucket),
             "finish_opt_outs": lambda lease: relay.optouts.finish_old(
                 lease.bucket, older_than=patience.fan_out.total_seconds()

@@ -8,11 +8,13 @@ select min(a.n) as first_n, max(a.n) + 1 as end_n from audit_entry a
 
 -- name: ask
 -- $1 bucket $2 now $3 id $4 account $5 API key or null $6 checkpoint $7 first index $8 index behind the last $9 since $10 until
--- $11 retention report $12 event id. That the log is exported is an event; what was asked for before is not asked for again
+-- $11 retention report $12 event id $13 witnessed head or null. That the log is exported is an event; what was asked for before is
+-- not asked for again
 with x as (
-    insert into audit_export (bucket, id, account_id, asked_at, asked_by, checkpoint, first_n, end_n, since, until, retention)
+    insert into audit_export (bucket, id, account_id, asked_at, asked_by, checkpoint, first_n, end_n, since, until, retention,
+                              cosigned)
     values ($1::smallint, $3::uuid, $4::uuid, $2::timestamptz, $5::uuid, $6::text, $7::bigint, $8::bigint, $9::timestamptz,
-            $10::timestamptz, $11::jsonb)
+            $10::timestamptz, $11::jsonb, $13::text)
         on conflict (bucket, id) do nothing
     returning account_id
 )
@@ -21,7 +23,8 @@ select $1::smallint, $12::uuid, x.account_id, 'audit.exported', $2::timestamptz 
 
 -- name: asked
 -- $1 bucket $2 account, or null for whoever was given its link $3 id $4 older ones are as good as gone
-select x.id, x.account_id, x.asked_at, x.checkpoint, x.first_n, x.end_n, x.since, x.until, x.retention from audit_export x
+select x.id, x.account_id, x.asked_at, x.checkpoint, x.first_n, x.end_n, x.since, x.until, x.retention, x.cosigned
+  from audit_export x
  where x.bucket = $1::smallint and x.id = $3::uuid and ($2::uuid is null or x.account_id = $2::uuid) and x.asked_at > $4::timestamptz;
 
 -- name: entries

@@ -11,7 +11,7 @@ update configuration set version = version + 1 where id = 1;
 -- name: accounts
 -- all of them
 select id, bucket, name, programme, help_contact, language, notices, on_ambiguous, allowed_countries, default_expires_in,
-       default_idle_timeout, default_cool_down, created_at
+       default_idle_timeout, default_cool_down, default_expiring_notice, quiet_from, quiet_to, created_at
   from account order by created_at, id;
 
 -- name: connections
@@ -20,12 +20,17 @@ select id, account_id, provider, sealed_credentials, key_id, created_at from con
 
 -- name: pools
 -- all of them
-select id, account_id, bucket, name, status, created_at, require_verified from pool order by created_at, id;
+select id, account_id, bucket, name, status, created_at, require_verified, rules from pool order by created_at, id;
 
 -- name: numbers
 -- all of them
 select id, account_id, pool_id, connection_id, e164, country, area_code, kind, rate, created_at
   from number order by created_at, id;
+
+-- name: endpoints
+-- all of them, their settings sealed
+select id, account_id, events, status, disabled_reason, changed_at, sealed_settings, key_id, created_at
+  from endpoint order by created_at, id;
 
 -- name: add_account
 -- $1 id $2 bucket $3 name $4 now
@@ -34,14 +39,15 @@ insert into account (id, bucket, name, created_at) values ($1, $2, $3, $4) on co
 -- name: lock_account
 -- $1 id. The row as it is now, so that two changes at once do not undo each other
 select id, bucket, name, programme, help_contact, language, notices, on_ambiguous, allowed_countries, default_expires_in,
-       default_idle_timeout, default_cool_down, created_at
+       default_idle_timeout, default_cool_down, default_expiring_notice, quiet_from, quiet_to, created_at
   from account where id = $1 for update;
 
 -- name: change_account
 -- $1 id $2 programme $3 help contact $4 language $5 notices $6 on ambiguous $7 allowed countries $8 expires in
--- $9 idle timeout $10 cool-down
+-- $9 idle timeout $10 cool-down $11 expiring notice $12 quiet from $13 quiet to
 update account set programme = $2, help_contact = $3, language = $4, notices = $5, on_ambiguous = $6,
-                   allowed_countries = $7, default_expires_in = $8, default_idle_timeout = $9, default_cool_down = $10
+                   allowed_countries = $7, default_expires_in = $8, default_idle_timeout = $9, default_cool_down = $10,
+                   default_expiring_notice = $11, quiet_from = $12, quiet_to = $13
  where id = $1;
 
 -- name: add_connection
@@ -68,8 +74,8 @@ insert into event (bucket, id, account_id, type, at)
 select $1::smallint, $4::uuid, p.account_id, 'pool.ready', $3::timestamptz from p;
 
 -- name: change_pool
--- $1 id $2 account $3 name $4 require verified. Null = leave it
-update pool set name = coalesce($3, name), require_verified = coalesce($4, require_verified)
+-- $1 id $2 account $3 name $4 require verified $5 rules. Null = leave it
+update pool set name = coalesce($3, name), require_verified = coalesce($4, require_verified), rules = coalesce($5::jsonb, rules)
  where id = $1 and account_id = $2;
 
 -- name: remove_pool

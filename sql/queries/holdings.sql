@@ -118,6 +118,15 @@ select coalesce(sum(t.size), 0)::bigint as held, null::timestamptz as oldest,
 select count(*) as held, min(x.asked_at) as oldest, count(*) filter (where x.asked_at <= $3::timestamptz) as overdue
   from audit_export x where x.bucket = $1::smallint and ($2::uuid is null or x.account_id = $2::uuid);
 
+-- name: bulk_close
+-- $1 bucket $2 account $3 asked before. Overdue when it is done: what is not yet is still to be carried out
+select count(*) as held, min(o.at) as oldest, count(*) filter (where o.is_done and o.at <= $3::timestamptz) as overdue
+  from (select b.asked_at as at, b.is_spread as is_done from bulk_close b
+         where b.bucket = $1::smallint and ($2::uuid is null or b.account_id = $2::uuid)
+        union all
+        select p.asked_at, p.done_at is not null from bulk_close_part p
+         where p.bucket = $1::smallint and ($2::uuid is null or p.account_id = $2::uuid)) as o;
+
 -- name: hold
 -- $1 bucket $2 account $3 any time. One without a session holds nothing
 select count(*) as held, min(h.placed_at) as oldest,

@@ -61,7 +61,7 @@ select pa.id, pa.session_id, pa.slot, pa.status, pa.party_index, pa.number_id, p
    and b.participant_id = pa.id;
 
 -- name: claim_answers
--- $1 bucket $2 now $3 a day ago | $4 number ids $5 party indexes $6 kinds. What comes back may be answered
+-- $1 bucket $2 now $3 a day ago, or another time | $4 number ids $5 party indexes $6 kinds. What comes back may be answered
 insert into answer as a (bucket, number_id, party_index, kind, last_at)
 select $1::smallint, t.number_id, t.party_index, t.kind, $2::timestamptz
   from unnest($4::uuid[], $5::bytea[], $6::text[]) as t(number_id, party_index, kind)

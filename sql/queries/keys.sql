@@ -79,3 +79,19 @@ with l as (
 )
 insert into event (bucket, id, account_id, type, at)
 select $1::smallint, $4::uuid, l.account_id, 'key.link_refused', $3::timestamptz from l;
+
+-- name: forget_sessions
+-- $1 bucket $2 over before $3 limit. Sessions at the console, with the links that led to them
+with k as (
+    delete from api_key using (select id from api_key
+                                where bucket = $1::smallint and name = 'console' and scopes = '{audit}'
+                                  and expires_at <= $2::timestamptz
+                                order by expires_at limit $3) as old
+     where api_key.bucket = $1::smallint and api_key.id = old.id
+    returning api_key.id
+), l as (
+    delete from console_link using k where console_link.bucket = $1::smallint and console_link.key_id = k.id
+), r as (
+    delete from audit_reader using k where audit_reader.bucket = $1::smallint and audit_reader.key_id = k.id
+)
+select id from k;

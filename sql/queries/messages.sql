@@ -56,13 +56,13 @@ select epoch from lease_held;
 
 -- name: read
 -- $1 bucket $2 account $3 message id
-select id, session_id, kind, from_participant, to_participant, state, reason, segments, received_at, accepted_at,
+select id, session_id, kind, from_participant, to_participant, state, reason, segments, received_at, send_at, accepted_at,
        delivered_at
   from message where bucket = $1::smallint and account_id = $2::uuid and id = $3::uuid;
 
 -- name: list
 -- $1 bucket $2 session $3 limit $4 before this id. Newest first
-select id, session_id, kind, from_participant, to_participant, state, reason, segments, received_at, accepted_at,
+select id, session_id, kind, from_participant, to_participant, state, reason, segments, received_at, send_at, accepted_at,
        delivered_at
   from message
  where bucket = $1::smallint and session_id = $2::uuid and ($4::uuid is null or id < $4::uuid)

@@ -54,12 +54,14 @@ update binding set pair_index = $4::bytea
 with o as (
     delete from suppression s
      where s.bucket = $1::smallint and s.account_id = $2::uuid and s.party_index = any ($3::bytea[])
-    returning s.opted_out, s.changed_at
+    returning s.id, s.opted_out, s.changed_at, s.source, s.reason
 )
-insert into suppression as s (bucket, account_id, party_index, key_id, opted_out, changed_at)
-select $1::smallint, $2::uuid, $4::bytea, $5::int, o.opted_out, o.changed_at from o
+insert into suppression as s (bucket, account_id, id, party_index, key_id, opted_out, changed_at, source, reason)
+select $1::smallint, $2::uuid, o.id, $4::bytea, $5::int, o.opted_out, o.changed_at, o.source, o.reason from o
  order by o.changed_at desc limit 1
-    on conflict (bucket, account_id, party_index) do update set opted_out = excluded.opted_out, changed_at = excluded.changed_at
+    on conflict (bucket, account_id, party_index) do update
+       set id = excluded.id, opted_out = excluded.opted_out, changed_at = excluded.changed_at, source = excluded.source,
+           reason = excluded.reason
  where s.changed_at < excluded.changed_at;
 
 -- name: change_superseded

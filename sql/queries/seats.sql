@@ -3,12 +3,12 @@
 
 -- name: look
 -- $1 bucket $2 account $3 session id. Foreign and unknown ids both give no row; nothing is locked
-select id, pool_id, status, close_reason, expires_at, idle_timeout, idle_at, geo_match, geo_fallback
+select id, pool_id, status, close_reason, expires_at, idle_timeout, idle_at, geo_match, geo_fallback, expiring_notice
   from session where bucket = $1::smallint and account_id = $2::uuid and id = $3::uuid;
 
 -- name: lock
 -- $1 bucket $2 account $3 session id. The same, and nobody else changes who is in it
-select id, pool_id, status, close_reason, expires_at, idle_timeout, idle_at, geo_match, geo_fallback
+select id, pool_id, status, close_reason, expires_at, idle_timeout, idle_at, geo_match, geo_fallback, expiring_notice
   from session where bucket = $1::smallint and account_id = $2::uuid and id = $3::uuid for no key update;
 
 -- name: people
@@ -95,7 +95,7 @@ select exists (select 1 from event where bucket = $1::smallint and id = $3::uuid
 
 -- name: reopen
 -- $1 bucket $2 now $3 session id $4 expires at $5 idle timeout $6 idle at $7 event id | $8 participants $9 sealed phones $10 epoch
--- ids. The session is locked. Both bindings are locked first, in the order of whoever opens sessions, and taken back only where
+-- ids | $11 when its owner is told that it ends. The session is locked. Both bindings are locked first, in the order of whoever opens sessions, and taken back only where
 -- this session still has them and they cool down; otherwise nothing happens. The last leg number stays: order goes on
 with held as materialized (
     select b.number_id, b.party_index from binding b
@@ -104,7 +104,8 @@ with held as materialized (
      order by b.number_id, b.party_index for no key update
 ), s as (
     update session set status = 'open', closed_at = null, close_reason = null, expires_at = $4::timestamptz,
-                       idle_timeout = $5::int, idle_at = $6::timestamptz, seating = seating + 1, journaled = false
+                       idle_timeout = $5::int, idle_at = $6::timestamptz, expiring_at = $11::timestamptz, seating = seating + 1,
+                       journaled = false
      where bucket = $1::smallint and id = $3::uuid and status = 'closed' and close_reason <> 'erased'
        and (select count(*) from held) = 2
     returning id, account_id

@@ -26,13 +26,14 @@ select b.party_index, b.number_id, b.pair_index, nullif(b.held_until, 'infinity'
 -- name: open_3_write
 -- $1 bucket $2 now $3 session id $4 account $5 pool $6 unique name $7 metadata $8 expires at $9 idle timeout $10 cool-down
 -- $11 pair index $12 event id | $13 participant ids $14 slots $15 labels $16 party indexes $17 number ids $18 sealed phones
--- $19 epoch ids | $20 geo match $21 geo fallback. No row = this id exists already. Fewer than two bindings = a race was lost: roll back the whole
--- transaction and choose again in a new one; in the same one it would deadlock
+-- $19 epoch ids | $20 geo match $21 geo fallback $22 expiring notice $23 when it is due. No row = this id exists already. Fewer than
+-- two bindings = a race was lost: roll back the whole transaction and choose again in a new one; in the same one it would deadlock
 with s as (
     insert into session (bucket, id, account_id, pool_id, status, unique_name, metadata, created_at, expires_at,
-                         idle_timeout, idle_at, cool_down, geo_match, geo_fallback)
+                         idle_timeout, idle_at, cool_down, geo_match, geo_fallback, expiring_notice, expiring_at)
     values ($1::smallint, $3::uuid, $4::uuid, $5::uuid, 'open', $6::text, $7::jsonb, $2::timestamptz, $8::timestamptz,
-            $9::int, $2::timestamptz + make_interval(secs => $9::int), $10::int, $20::text, $21::text)
+            $9::int, $2::timestamptz + make_interval(secs => $9::int), $10::int, $20::text, $21::text, $22::int,
+            $23::timestamptz)
         on conflict (bucket, id) do nothing
     returning id
 ), t as materialized (
@@ -61,8 +62,8 @@ select s.id, b.number_id, b.party_index from s left join b on true;
 
 -- name: read
 -- $1 bucket $2 account $3 session ids. Foreign and unknown ids both give no row
-select id, pool_id, status, unique_name, metadata, created_at, expires_at, idle_timeout, cool_down, last_message_at,
-       closed_at, close_reason
+select id, pool_id, status, unique_name, metadata, created_at, expires_at, idle_timeout, cool_down, expiring_notice,
+       last_message_at, closed_at, close_reason
   from session where bucket = $1::smallint and account_id = $2::uuid and id = any ($3::uuid[]);
 
 -- name: participants
@@ -75,8 +76,8 @@ select p.id, p.session_id, p.slot, p.label, p.status, p.number_id, coalesce(e.op
 
 -- name: list
 -- $1 bucket $2 account $3 limit $4 before this id $5 status $6 unique name $7 pool. Newest first
-select id, pool_id, status, unique_name, metadata, created_at, expires_at, idle_timeout, cool_down, last_message_at,
-       closed_at, close_reason
+select id, pool_id, status, unique_name, metadata, created_at, expires_at, idle_timeout, cool_down, expiring_notice,
+       last_message_at, closed_at, close_reason
   from session
  where bucket = $1::smallint and account_id = $2::uuid and ($4::uuid is null or id < $4::uuid)
    and ($5::text is null or status = $5::text) and ($6::text is null or unique_name = $6::text)
@@ -85,12 +86,14 @@ select id, pool_id, status, unique_name, metadata, created_at, expires_at, idle_
 
 -- name: lock
 -- $1 bucket $2 account $3 session id. No row = unknown or somebody else's
-select id, status, cool_down, expires_at, idle_timeout, idle_at, last_leg_no from session
+select id, status, cool_down, expires_at, idle_timeout, idle_at, expiring_notice, expiring_at, last_leg_no from session
  where bucket = $1::smallint and account_id = $2::uuid and id = $3::uuid for no key update;
 
 -- name: change
--- $1 bucket $2 session id $3 expires at $4 idle timeout $5 idle at $6 metadata. The session is locked and open
-update session set expires_at = $3::timestamptz, idle_timeout = $4::int, idle_at = $5::timestamptz, metadata = $6::jsonb
+-- $1 bucket $2 session id $3 expires at $4 idle timeout $5 idle at $6 metadata $7 expiring notice $8 when it is due. The session
+-- is locked and open
+update session set expires_at = $3::timestamptz, idle_timeout = $4::int, idle_at = $5::timestamptz, metadata = $6::jsonb,
+                   expiring_notice = $7::int, expiring_at = $8::timestamptz
  where bucket = $1::smallint and id = $2::uuid;
 
 -- name: recipient
@@ -116,37 +119,68 @@ union
 select id, expires_at, idle_at from session
  where bucket = $1::smallint and id = $2::uuid and status = 'open' for no key update;
 
+-- name: expiring
+-- $1 bucket $2 now $3 limit. Open sessions that are about to end, and whose owner was not told of this end yet
+select id from session
+ where bucket = $1::smallint and status = 'open' and expiring_at <= $2::timestamptz and expires_at > $2::timestamptz
+ order by expiring_at limit $3;
+
+-- name: tell_expiring
+-- $1 bucket $2 now | $3 session ids $4 event ids. Told once for each end: unless it was moved, or the session closed, since
+with held as materialized (
+    select id from session
+     where bucket = $1::smallint and id = any ($3::uuid[]) and status = 'open' and expiring_at <= $2::timestamptz
+       and expires_at > $2::timestamptz
+     order by id for no key update
+), s as (
+    update session set expiring_at = null
+      from held join unnest($3::uuid[], $4::uuid[]) as u(id, event_id) on u.id = held.id
+     where session.bucket = $1::smallint and session.id = held.id
+    returning session.id, session.account_id, u.event_id
+), e as (
+    insert into event (bucket, id, account_id, type, session_id, at)
+    select $1::smallint, s.event_id, s.account_id, 'session.expiring', s.id, $2::timestamptz from s
+)
+select id from s;
+
 -- name: unsent
--- $1 bucket $2 session id. Complete: who would add to it or take from it needs the session row that is held
+-- $1 bucket | $2 session ids. Complete: who would add to it or take from it needs the session rows that are held
 select m.id, m.state, exists (select 1 from attempt a
                 where a.bucket = $1::smallint and a.message_id = m.id and a.outcome = 'ambiguous') as may_have_left
   from message m
- where m.bucket = $1::smallint and m.session_id = $2::uuid and m.state in ('queued', 'sending', 'parked')
+ where m.bucket = $1::smallint and m.session_id = any ($2::uuid[]) and m.state in ('queued', 'sending', 'parked')
  order by m.id for no key update;
 
 -- name: close
--- $1 bucket $2 now $3 session id $4 close reason $5 event id | $6 ids to stop $7 their event ids $8 states $9 reasons |
--- $10 ids whose outbox row goes. Phones go, bindings cool, what has not left never leaves
+-- $1 bucket $2 now $4 close reason | $3 session ids, locked $5 their event ids | $6 ids to stop $7 their event ids $8 states
+-- $9 reasons | $10 ids whose outbox row goes. Phones go, bindings cool, what has not left never leaves. The ids stand in every part:
+-- without, a plan may read all open sessions of a bucket
 with s as (
     update session set status = 'closed', closed_at = $2::timestamptz, close_reason = $4::text, journaled = false
-     where bucket = $1::smallint and id = $3::uuid and status = 'open'
-    returning id, account_id, cool_down
+      from unnest($3::uuid[], $5::uuid[]) as u(id, event_id)
+     where session.bucket = $1::smallint and session.id = any ($3::uuid[]) and session.id = u.id and session.status = 'open'
+    returning session.id, session.account_id, session.cool_down, u.event_id
 ), pa as (
     update participant set status = 'closed', sealed_phone = null, epoch_id = null
-      from s where participant.bucket = $1::smallint and participant.session_id = s.id and participant.status = 'live'
+      from s where participant.bucket = $1::smallint and participant.session_id = any ($3::uuid[])
+       and participant.session_id = s.id and participant.status = 'live'
 ), b as (
     update binding set held_until = $2::timestamptz + make_interval(secs => s.cool_down)
-      from s where binding.bucket = $1::smallint and binding.session_id = s.id and binding.held_until = 'infinity'
+      from s where binding.bucket = $1::smallint and binding.session_id = any ($3::uuid[]) and binding.session_id = s.id
+       and binding.held_until = 'infinity'
 ), m as (
     update message set state = u.state, reason = u.reason, changed_at = $2::timestamptz
-      from s, unnest($6::uuid[], $7::uuid[], $8::text[], $9::text[]) as u(id, event_id, state, reason)
-     where message.bucket = $1::smallint and message.id = u.id and message.state in ('queued', 'parked')
+      from unnest($6::uuid[], $7::uuid[], $8::text[], $9::text[]) as u(id, event_id, state, reason)
+     where message.bucket = $1::smallint and message.id = any ($6::uuid[]) and message.id = u.id
+       and message.state in ('queued', 'parked') and message.session_id = any (array(select s.id from s))
     returning message.id, message.account_id, message.session_id, message.to_participant, u.event_id, u.state, u.reason
 ), o as (
-    delete from outbox using s where outbox.bucket = $1::smallint and outbox.message_id = any ($10::uuid[])
+    delete from outbox
+     where outbox.bucket = $1::smallint and outbox.message_id = any ($10::uuid[])
+       and outbox.session_id = any (array(select s.id from s))
 ), e as (
     insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, reason, at)
-    select $1::smallint, $5::uuid, s.account_id, 'session.closed', s.id, null, null, $4::text, $2::timestamptz from s
+    select $1::smallint, s.event_id, s.account_id, 'session.closed', s.id, null, null, $4::text, $2::timestamptz from s
     union all
     select $1::smallint, m.event_id, m.account_id, 'message.' || m.state, m.session_id, m.to_participant, m.id, m.reason,
            $2::timestamptz

@@ -15,5 +15,10 @@ select exists (select 1 from session s where s.bucket = $1::smallint and s.statu
                  join attempt a on a.bucket = $1::smallint and a.message_id = o.message_id and a.outcome is null
                 where o.bucket = $1::smallint and o.phase = 'sending'
                   and (a.epoch < $3::bigint or a.begun_at < $4::timestamptz)) as declare_ambiguous,
+       exists (select 1 from outbox o
+                where o.bucket = $1::smallint and o.phase = 'scheduled' and o.due_at <= $2::timestamptz) as release_texts,
+       exists (select 1 from session s
+                where s.bucket = $1::smallint and s.status = 'open' and s.expiring_at <= $2::timestamptz
+                  and s.expires_at > $2::timestamptz) as tell_expiring,
        exists (select 1 from fanout f where f.bucket = $1::smallint and f.arrived_at < $5::timestamptz) as finish_opt_outs,
        exists (select 1 from session s where s.bucket = $1::smallint and s.status = 'closed' and not s.journaled) as tell_journal;

@@ -10,10 +10,13 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
+from relay.core.notes import parse_note
 from tests.acceptance.canary_town import NORTH, PEOPLE, SOUTH, STRANGER, WEST, Pair, Town, eventually, text_of, word
 from tests.acceptance.processes import ACCOUNT_SID
 from tests.cli.command import Command
+from tests.evidence.logs import witness_named
 
 #: People to whom the carrier does something of its own, by their place in ``PEOPLE``; each is the second of their pair.
 REFUSED, FILTERED, UNREACHABLE, MUTE, SWALLOWED, GARBLED = (21, 23), (25,), (27,), (29,), (31, 33, 35), (37,)
@@ -32,6 +35,34 @@ async def furnish(town: Town) -> None:
     for pool, firsts in zip(("default", "south"), halves, strict=True):
         await asyncio.gather(*(town.open(first, pool=pool, cool_down=3600) for first in firsts))
     town.pairs.sort(key=lambda pair: pair.first)
+
+
+async def listen(town: Town) -> None:
+    """From now on the marketplace is told everything; whoever listens keeps it."""
+    webhook = await town.made("POST", "/v1/webhooks", {"url": f"{town.listener}/told?token=abc"})
+    assert (await town.made("POST", f"/v1/webhooks/{webhook['id']}/test", {}))["delivered"]
+
+
+async def be_told_again(town: Town) -> None:
+    """What was told is read, rotated, told once more; another listens for a while, and is told of nothing."""
+    (webhook,) = (await town.made("GET", "/v1/webhooks"))["data"]
+    path = f"/v1/webhooks/{webhook['id']}"
+    await town.made("POST", f"{path}/rotate", {})
+    events = (await town.made("GET", f"/v1/events?session={town.pairs[3].id}"))["data"]
+    await town.made("POST", f"/v1/events/{events[0]['id']}/replay", {"webhook": webhook["id"]})
+    other = await town.made("POST", "/v1/webhooks", {"url": f"{town.listener}/500", "events": ["session.*"]})
+    await town.made("PATCH", f"/v1/webhooks/{other['id']}", {"events": ["pool.ready"], "enabled": False})
+    await town.made("DELETE", f"/v1/webhooks/{other['id']}")
+    for page in ("/v1/events?limit=200", path, f"{path}/deliveries?limit=200"):
+        assert (await town.ask("GET", page)).status_code == 200
+
+    async def all_was_told() -> bool:
+        waits = "select count(*) from delivery where state = 'waiting'"
+        return bool(await town.in_the_database(waits) == 0)
+
+    await eventually(all_was_told)
+    told = [one for one in town.seen if "message.delivered" in one and "webhook-signature" in one]
+    assert len(told) > 50, "it was told what happened"
 
 
 async def bad_weather(town: Town) -> None:
@@ -106,6 +137,19 @@ async def opt_out(town: Town) -> None:
     await town.say(42)
     await _platform_text(town, town.pairs[21])
     assert await town.in_the_database("select count(*) from suppression") >= 2
+    joining = {"rules": [{"keyword": "JOIN", "reply": "Welcome."}]}
+    await town.made("PATCH", "/v1/pools/default", joining)
+    await town.say(44, "Join!")
+    phone, others = PEOPLE[59], [*PEOPLE[60:62], "+1202"]
+    listed = await town.made("POST", "/v1/suppressions", {"phone": phone, "reason": "complaint"})
+    await town.made("POST", "/v1/suppressions/lift", {"phone": phone})
+    assert (await town.ask("POST", "/v1/suppressions/lift", {"phone": PEOPLE[43]})).status_code == 409
+    await town.made("POST", "/v1/suppressions/import", {"phones": others, "reason": "earlier_system"})
+    found = await town.made("POST", "/v1/suppressions/check", {"phones": [phone, *others]})
+    assert (found["suppressed"], [one["place"] for one in found["invalid"]]) == ([2, 3], [4])
+    for other in others[:2]:
+        await town.made("POST", "/v1/suppressions/lift", {"phone": other})
+    assert listed["id"] not in (await town.ask("GET", "/v1/suppressions")).text
 
 
 async def _platform_text(town: Town, pair: Pair) -> list[int]:
@@ -118,6 +162,23 @@ async def _platform_text(town: Town, pair: Pair) -> list[int]:
 async def text_from_the_platform(town: Town) -> None:
     for pair in town.pairs[22:25]:
         assert await _platform_text(town, pair) == [202, 202]
+    await _notices(town, town.pairs[25])
+
+
+async def _notices(town: Town, pair: Pair) -> None:
+    """Templates come and go; one is sent with somebody's words in it, at once, by day, and in a while."""
+    name, later = "near", (datetime.now(UTC) + timedelta(minutes=40)).isoformat()
+    made = await town.made("POST", "/v1/templates", {"name": name, "text": "{driver} is near"})
+    await town.made("PATCH", f"/v1/templates/{made['id']}", {"text": "{driver} is here: {words}"})
+    values = {"driver": f"Ada {PEOPLE[pair.first]}", "words": text_of(pair.first)[:150]}
+    for more in ({}, {"quiet_hours": "respect"}, {"send_at": later}):
+        body = {"to": pair.participants[0], "template": name, "variables": values, **more}
+        assert (await town.ask("POST", f"/v1/sessions/{pair.id}/messages", body)).status_code == 202
+    wrong = {"to": pair.participants[0], "template": name, "variables": {**values, PEOPLE[pair.first]: values["words"]}}
+    assert (await town.ask("POST", f"/v1/sessions/{pair.id}/messages", wrong)).status_code == 422
+    assert len((await town.made("GET", "/v1/templates"))["data"]) == 1
+    for how in ("GET", "DELETE"):
+        await town.made(how, f"/v1/templates/{made['id']}")
 
 
 async def prove(town: Town) -> None:
@@ -161,6 +222,7 @@ async def end_some(town: Town) -> None:
     await town.made("DELETE", f"/v1/sessions/{erased.id}")
     await town.made("POST", f"/v1/sessions/{closed.id}/close", {}, idempotency_key="close")
     await town.made("POST", f"/v1/sessions/{closed.id}/close", {}, idempotency_key="close")
+    await _close_many(town)
     for n in (erased.first, closed.first, closed.first + 1):
         await town.say(n)
     await town.text(STRANGER, NORTH[0], f"{word(0)} from nobody")
@@ -195,6 +257,18 @@ async def change_people(town: Town) -> None:
     body = {"participants": people, "greeting": True, "geo_fallback": "nearest"}
     greeted = await town.made("POST", "/v1/sessions", body)
     await town.made("POST", f"/v1/sessions/{greeted['id']}/close", {})
+
+
+async def _close_many(town: Town) -> None:
+    """None is of that age; that it was asked for, and is done, is there to be read."""
+    wanted = {"filter": {"pool": "south", "created_before": "2026-01-01T00:00:00Z"}}
+    assert (await town.made("POST", "/v1/sessions/bulk-close", {**wanted, "dry_run": True}))["matched"] == 0
+    asked = await town.made("POST", "/v1/sessions/bulk-close", wanted)
+
+    async def is_done() -> bool:
+        return bool((await town.made("GET", f"/v1/sessions/bulk-close/{asked['id']}"))["done"])
+
+    await eventually(is_done)
 
 
 async def make_mistakes(town: Town) -> None:
@@ -311,13 +385,28 @@ async def _audit(town: Town) -> None:
         page = await town.made("GET", f"/v1/audit/entries?limit=200&cursor={page['next_cursor']}")
     for path in paths:
         assert (await town.ask("GET", path)).status_code == 200, path
+    await _witness(town)
     made = await town.made("POST", "/v1/audit/exports", {"since": "2026-01-01T00:00:00Z"})
     export = await town.made("GET", f"/v1/audit/exports/{made['id']}")
     pack = await town.ask("GET", export["download"]["url"], authorization="")
     with zipfile.ZipFile(io.BytesIO(pack.content)) as archive:
         told = [archive.read(name).decode("latin-1") for name in archive.namelist()]
-    assert len(told) == 9
+    assert len(told) == 10
     town.seen += told
+
+
+async def _witness(town: Town) -> None:
+    """Somebody who watches the log signs its head; each time that this is done it is somebody else."""
+    before = len((await town.made("GET", "/v1/audit/witnesses"))["data"])
+    watching = witness_named(f"auditor-{before}.example/witness")
+    witness = await town.made("POST", "/v1/audit/witnesses", {"key": watching.public.written()})
+    gone = await town.made("POST", "/v1/audit/witnesses", {"key": witness_named("gone.example").public.written()})
+    head = parse_note((await town.ask("GET", "/v1/audit/checkpoint")).text)
+    cosigned = {"checkpoint": watching.under(head, at=1).written()}
+    taken = await town.made("POST", "/v1/audit/cosignatures", cosigned)
+    assert [one["id"] for one in taken["data"]] == [witness["id"]]
+    await town.made("DELETE", f"/v1/audit/witnesses/{gone['id']}")
+    assert (await town.ask("GET", "/v1/audit/checkpoint?witnessed=true")).status_code == 200
 
 
 async def operate(town: Town) -> None:

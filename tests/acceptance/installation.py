@@ -37,6 +37,7 @@ QUICK = {
     "RELAY_CONNECT_TIMEOUT": "1.0",
     "RELAY_UPKEEP_PERIOD": "0.2",
     "RELAY_LOG_LEVEL": "info",
+    "RELAY_LEG_RATE": "0",  # more is said in a moment than people say
 }
 
 

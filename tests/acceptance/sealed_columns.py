@@ -56,6 +56,7 @@ SEALED: Mapping[tuple[str, str], SealedColumn] = {
     ),
     ("privacy_export", "sealed_document"): SealedColumn(Purpose.TRANSIT, "privacy_export.document", "transit_id"),
     ("redaction", "sealed_provider_id"): SealedColumn(Purpose.REDACTION, "redaction.provider_id", "redaction_id"),
+    ("endpoint", "sealed_settings"): SealedColumn(Purpose.SETTINGS, "endpoint.settings", "key_id"),
     ("connection", "sealed_credentials"): SealedColumn(Purpose.SETTINGS, "connection.credentials", "key_id"),
 }
 

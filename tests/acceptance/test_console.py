@@ -23,8 +23,9 @@ import pytest
 from relay.core.ids import make_id
 from relay.core.notes import parse_key
 from relay.evidence.verifying import Wanted, verify_pack
+from relay.vault import witness_key
 from relay.vault.log_keys import verify
-from tests.acceptance.test_page import ARGUMENTS, CHROMIUM
+from tests.cli.command import Command
 from tests.sandbox.sandbox_process import Running, running
 
 if TYPE_CHECKING:
@@ -44,17 +45,6 @@ _KINDS = (
     ("verification.approved", None),
     ("message.parked", "ambiguous"),
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `browser`)")
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +255,35 @@ def test_a_pack_is_downloaded_and_holds_when_the_button_is_pressed(
     assert downloading.value.suggested_filename == f"{page.url.split('/')[-1]}.zip"
     assert re.search(r"[\d\u2009]+ entries of the log", said)
     assert (report.holds, report.entries) == (True, int(re.sub(r"\D", "", said.split(" entries")[0])))
+
+
+def test_a_witness_that_runs_elsewhere_is_named_on_the_page(
+    page: Page, sandbox: Running, pictures: Path, tmp_path: Path
+) -> None:
+    """The command that an auditor has, over HTTP; what it has signed is in a pack that is asked for afterwards."""
+    name = "auditor.of-a-company-with-a-rather-long-name.example/relay/witness-of-the-log"
+    watching, api_key, state = witness_key.make(tmp_path / "key", name).key, tmp_path / "api-key", tmp_path / "state"
+    api_key.write_text(sandbox.document["audit_key"])
+    (key,) = sandbox.api.get("/v1/audit/keys").json()["data"]
+    sandbox.api.post("/v1/audit/witnesses", json={"key": watching.written()}).raise_for_status()
+    log, trusted = f"{sandbox.url}/v1/audit", ("--key", key["key"], "--api-key", str(api_key))
+    done = Command({})("audit", "witness", log, *trusted, "--state", str(state), "--sign", str(tmp_path / "key"))
+    log_in(page, sandbox)
+    band = page.inner_text(".band")
+    page.screenshot(path=pictures / "witnessed-laptop.png", animations="disabled")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.screenshot(path=pictures / "witnessed-phone.png", animations="disabled")
+    offer = sandbox.api.post("/v1/audit/exports", json={"since": f"{datetime.now(UTC):%Y-%m-%d}T00:00:00Z"}).json()
+    (tmp_path / "pack.zip").write_bytes(httpx.get(offer["download"]["url"], trust_env=False, timeout=60).content)
+    wanted = Wanted([parse_key(key["key"])], verify, timedelta(days=31), [watching])
+
+    checked = Command({})("audit", "verify", log, *trusted, "--witness", watching.written())
+
+    assert (checked.code, "ok    witness: " in checked.stdout) == (0, True), checked
+    assert done.stdout.endswith("handed in: the log shows that it was witnessed\n"), done
+    assert re.search(rf"witnessed by {re.escape(name)} to entry \d+, less than a minute ago", band), band
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert verify_pack(tmp_path / "pack.zip", wanted).holds
 
 
 def test_a_link_lets_in_once_and_leaves_no_trace_in_the_address_when_it_is_opened(

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from relay.core.ids import IdKind, bucket_of, parse
 from relay.core.model import Scope
+from relay.core.notes import parse_note
 from tests.api.rig import ALICE, BOB, CAROL, DAVE, EVE, Api, opening
+from tests.evidence.logs import witness_named
 from tests.services.carrier import lost_answer
 from tests.services.rig import CREDENTIALS
 
@@ -68,17 +70,29 @@ def _hold(world: World) -> dict[str, object]:
     return {"kind": "hold", "session": world["session"], "operator_reason": "legal_claim"}
 
 
+def _webhook(_: World) -> dict[str, object]:
+    return {"url": "https://hooks.example.com/relay?token=abc", "events": ["session.*"]}
+
+
+_W = Scope.WEBHOOKS
 _S, _N, _A, _P, _L = Scope.SESSIONS, Scope.NUMBERS, Scope.ADMIN, Scope.PRIVACY, Scope.AUDIT
 
 #: In an order in which each can succeed in one world after the others: what ends something comes last.
 CONTRACT: tuple[Row, ...] = (
     Row("POST", "/v1/sessions", _S, body=lambda _: opening(ALICE, CAROL)),
     Row("POST", "/v1/sessions/dry-run", _S, body=lambda _: opening(BOB, CAROL)),
+    Row("POST", "/v1/sessions/bulk-close", _S, body=lambda _: {"filter": {"unique_name_prefix": "trip-"}}),
+    Row("GET", "/v1/sessions/bulk-close/{id}", _S, "bulk close"),
     Row("GET", "/v1/sessions", _S),
     Row("GET", "/v1/sessions/{id}", _S, "session"),
     Row("PATCH", "/v1/sessions/{id}", _S, "session", lambda _: {"metadata": {"order": "991"}}),
     Row("POST", "/v1/sessions/{id}/messages", _S, "session", _text),
     Row("GET", "/v1/sessions/{id}/messages", _S, "session"),
+    Row("POST", "/v1/templates", _S, body=lambda _: {"name": "near", "text": "{driver} is near"}),
+    Row("GET", "/v1/templates", _S),
+    Row("GET", "/v1/templates/{id}", _S, "template"),
+    Row("PATCH", "/v1/templates/{id}", _S, "template", lambda _: {"text": "{driver} waits"}),
+    Row("DELETE", "/v1/templates/{id}", _S, "template"),
     Row("GET", "/v1/messages/{id}", _S, "parked"),
     Row("POST", "/v1/messages/{id}/retry", _S, "parked", _nothing),
     Row("POST", "/v1/messages/{id}/discard", _S, "also parked", _nothing),
@@ -111,6 +125,21 @@ CONTRACT: tuple[Row, ...] = (
     Row("GET", "/v1/privacy/retention", _P, also=(Scope.AUDIT,)),
     Row("GET", "/v1/privacy/processing-record", _P),
     Row("GET", "/v1/privacy/affected", _P),
+    Row("GET", "/v1/suppressions", _P),
+    Row("POST", "/v1/suppressions", _P, body=lambda _: {"phone": "+12025550144", "reason": "complaint"}),
+    Row("POST", "/v1/suppressions/lift", _P, body=lambda _: {"phone": "+12025550144"}),
+    Row("POST", "/v1/suppressions/import", _P, body=lambda _: {"phones": ["+12025550145"], "reason": "earlier_system"}),
+    Row("POST", "/v1/suppressions/check", _P, body=lambda _: {"phones": ["+12025550145"]}),
+    Row("POST", "/v1/webhooks", _W, body=_webhook),
+    Row("GET", "/v1/webhooks", _W),
+    Row("GET", "/v1/webhooks/{id}", _W, "webhook"),
+    Row("PATCH", "/v1/webhooks/{id}", _W, "webhook", lambda _: {"events": ["*"]}),
+    Row("POST", "/v1/webhooks/{id}/rotate", _W, "webhook", _nothing),
+    Row("POST", "/v1/webhooks/{id}/test", _W, "webhook", _nothing),
+    Row("GET", "/v1/webhooks/{id}/deliveries", _W, "webhook"),
+    Row("GET", "/v1/events", _W),
+    Row("POST", "/v1/events/{id}/replay", _W, "event", _nothing),
+    Row("DELETE", "/v1/webhooks/{id}", _W, "webhook"),
     Row("GET", "/v1/audit/checkpoint", _L),
     Row("GET", "/v1/audit/tile/{path}", _L, tail="entries/000.p/1"),
     Row("GET", "/v1/audit/proof", _L, asked="entry"),
@@ -118,6 +147,10 @@ CONTRACT: tuple[Row, ...] = (
     Row("GET", "/v1/audit/keys", _L),
     Row("POST", "/v1/audit/exports", _L, body=lambda _: {"since": "2026-01-01T00:00:00Z"}),
     Row("GET", "/v1/audit/exports/{id}", _L, "audit export"),
+    Row("POST", "/v1/audit/witnesses", _A, body=lambda _: {"key": witness_named("second.example").public.written()}),
+    Row("GET", "/v1/audit/witnesses", _A, also=(Scope.AUDIT,)),
+    Row("POST", "/v1/audit/cosignatures", _L, body=lambda world: {"checkpoint": world["cosigned head"]}),
+    Row("DELETE", "/v1/audit/witnesses/{id}", _A, "witness"),
 )
 
 #: The kind of id that each thing has.
@@ -133,7 +166,12 @@ KINDS = {
     "empty pool": IdKind.POOL,
     "verification": IdKind.VERIFICATION,
     "request": IdKind.REQUEST,
+    "template": IdKind.TEMPLATE,
+    "bulk close": IdKind.REQUEST,
     "audit export": IdKind.REQUEST,
+    "witness": IdKind.WITNESS,
+    "webhook": IdKind.ENDPOINT,
+    "event": IdKind.EVENT,
 }
 
 
@@ -150,16 +188,27 @@ async def furnished(api: Api) -> World:
     )
     await api.rig.relay.audit_log.seal(api.rig.account.bucket)
     entries = (await api.ask("GET", "/v1/audit/entries?limit=1")).json()["data"]
+    head = parse_note((await api.ask("GET", "/v1/audit/checkpoint")).text)
+    watching = witness_named("first.example")
+    witness = await api.made("/v1/audit/witnesses", {"key": watching.public.written()})
+    webhook = await api.made("/v1/webhooks", _webhook({}))
+    events = (await api.ask("GET", f"/v1/events?type=session.opened&session={session['id']}")).json()["data"]
     spare = {"number": "+12025550108", "connection": api.connection, "reserved": True}
     return {
         "session": session["id"],
         "entry": entries[0]["id"],
+        "webhook": webhook["id"],
+        "event": events[0]["id"],
         "audit export": (await api.made("/v1/audit/exports", {}))["id"],
+        "witness": witness["id"],
+        "cosigned head": watching.under(head, at=1).written(),
         "held session": held["id"],
         "closed session": closed["id"],
         "request": request["id"],
+        "template": (await api.made("/v1/templates", {"name": "late", "text": "{driver} is late"}))["id"],
         "participant": session["participants"][0]["id"],
         "other participant": session["participants"][1]["id"],
+        "bulk close": (await api.made("/v1/sessions/bulk-close", {"filter": {"unique_name_prefix": "trip-"}}))["id"],
         "parked": parked[0],
         "also parked": parked[1],
         "connection": api.connection,

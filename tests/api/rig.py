@@ -25,6 +25,7 @@ from relay.api.provider_hooks import ProviderHooks
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
 from relay.sandbox.carrier.webhooks import sign
+from tests.api.described import description
 from tests.services.rig import ACCOUNT_SID, AUTH_TOKEN, CREDENTIALS, Rig, new_sid
 
 PUBLIC_URL = "https://relay.example.com"
@@ -108,7 +109,8 @@ async def behind(rig: Rig, key: str, *, api_rate: float = 1e6) -> AsyncIterator[
     """The application over a rig, for somebody who has a key already."""
     app = build_app(rig.relay, api_rate=api_rate)
     hooks = ProviderHooks(rig.relay, public_url=PUBLIC_URL, behind=app)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(hooks), base_url=INSIDE_URL, trust_env=False) as http:
+    transport, heed = httpx.ASGITransport(hooks), {"response": [description().heed]}
+    async with httpx.AsyncClient(transport=transport, base_url=INSIDE_URL, trust_env=False, event_hooks=heed) as http:
         yield Api(rig, hooks, http, key)
 
 

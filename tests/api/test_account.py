@@ -38,6 +38,8 @@ async def test_the_account_is_answered_whole_when_it_is_read(api: Api) -> None:
         "default_expires_in": 86400,
         "default_idle_timeout": None,
         "default_cool_down": 259200,
+        "default_expiring_notice": 600,
+        "quiet_hours": {"from": "21:00", "to": "08:00"},
     }
 
 

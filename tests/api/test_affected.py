@@ -134,7 +134,7 @@ async def test_nothing_of_another_account_is_counted_or_named(api: Api) -> None:
 async def test_no_phone_and_no_hash_is_in_the_answer(api: Api) -> None:
     session = await api.session(ALICE, BOB)
     await inbound(api, ALICE, session["participants"][0]["proxy_number"], f"call {CAROL}").post(api)
-    hashes = await api.rig.rows("select party_index from participant")
+    hashes = await api.rig.rows("select party_index from participant where party_index is not null")
     answer = (await api.ask("GET", f"{PATH}?limit=200")).text
 
     assert '"records":2' in answer

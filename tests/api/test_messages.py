@@ -12,7 +12,7 @@ from tests.api.rig import ALICE, BOB, CAROL, Api, inbound
 
 FIELDS = {
     *("id", "session", "kind", "from", "to", "state", "reason", "segments"),
-    *("received_at", "accepted_at", "delivered_at"),
+    *("received_at", "send_at", "accepted_at", "delivered_at"),
 }
 
 

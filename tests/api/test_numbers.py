@@ -155,6 +155,7 @@ async def test_a_pool_tells_how_full_it_is_when_it_is_read(api: Api) -> None:
         "name": "default",
         "status": "ready",
         "require_verified": False,
+        "rules": [],
         "numbers": {"US": {"ready": 3}},
         "open_sessions": 2,
         "busiest_person": 2,
@@ -207,3 +208,32 @@ async def test_a_pool_stays_when_it_has_numbers(api: Api) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "pool_in_use")
     assert (removed.status_code, removed.content) == (204, b"")
     assert (await api.ask("GET", "/v1/pools/night")).status_code == 404
+
+
+async def test_a_pools_rules_are_given_back_when_they_were_set(api: Api) -> None:
+    rules = [{"keyword": "JOIN", "reply": "Welcome."}, {"keyword": "Later", "reply": None}]
+    set_ = await api.ask("PATCH", "/v1/pools/default", {"rules": rules})
+    kept = await api.ask("PATCH", "/v1/pools/default", {"require_verified": False})
+    gone = await api.ask("PATCH", "/v1/pools/default", {"rules": []})
+
+    assert set_.json()["rules"] == kept.json()["rules"] == rules
+    assert gone.json()["rules"] == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "field"),
+    [
+        ([{"keyword": "STOP"}], "rules.0.keyword"),
+        ([{"keyword": "JOIN"}, {"keyword": "Join!"}], "rules.1.keyword"),
+        ([{"keyword": ""}], "rules.0.keyword"),
+        ([{"keyword": "x" * 31}], "rules.0.keyword"),
+        ([{"keyword": "JOIN", "reply": " "}], "rules.0.reply"),
+        ([{"keyword": f"word {n}"} for n in range(21)], "rules"),
+    ],
+)
+async def test_the_rule_is_named_when_it_cannot_be(api: Api, rules: list[dict[str, str]], field: str) -> None:
+    answer = await api.ask("PATCH", "/v1/pools/default", {"rules": rules})
+
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert (await api.ask("GET", "/v1/pools/default")).json()["rules"] == []

@@ -1,10 +1,9 @@
-"""What machines ask: is it alive, is it ready, what are the figures, what does the API look like."""
+"""What machines ask: is it alive, is it ready, what are the figures."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -15,97 +14,6 @@ from relay.storage import database
 from relay.storage.configuration import Configuration
 from tests.api.contract import CONTRACT, furnished
 from tests.api.rig import NUMBERS, Api, behind, inbound
-
-
-async def openapi(api: Api) -> dict[str, Any]:
-    document: dict[str, Any] = (await api.http.get("/openapi.json")).json()
-    return document
-
-
-def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    return [
-        (method.upper(), path, operation)
-        for path, methods in document["paths"].items()
-        for method, operation in methods.items()
-    ]
-
-
-def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema, or the one that it refers to within the document."""
-    while "$ref" in schema:
-        target: Any = document
-        for step in schema["$ref"].removeprefix("#/").split("/"):
-            target = target[step]
-        schema = target
-    return schema
-
-
-def references(value: Any) -> list[str]:
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    own = [value["$ref"]] if isinstance(value, dict) and "$ref" in value else []
-    return own + [ref for item in inside for ref in references(item)]
-
-
-async def test_every_promised_call_is_described_when_the_api_is_asked_for(api: Api) -> None:
-    described = {(method, path) for method, path, _ in operations(await openapi(api))}
-
-    assert described == {(row.method, row.path) for row in CONTRACT}
-
-
-async def test_the_description_is_whole_when_it_is_read_by_a_machine(api: Api) -> None:
-    document = await openapi(api)
-
-    assert document["openapi"] == "3.1.0"
-    assert document["security"] == [{"key": []}]
-    assert document["components"]["securitySchemes"]["key"] == {"type": "http", "scheme": "bearer"}
-    for method, path, operation in operations(document):
-        declared = [p["name"] for p in operation["parameters"] if p["in"] == "path"]
-        assert declared == re.findall(r"\{(\w+)\}", path), path
-        assert all(p["required"] for p in operation["parameters"] if p["in"] == "path")
-        assert operation["summary"]
-        assert ("requestBody" in operation) == (method in {"POST", "PATCH"}), f"{method} {path}"
-        assert {"2XX", "4XX"} <= operation["responses"].keys()
-    for reference in references(document):
-        assert resolved(document, {"$ref": reference})["type"], reference
-
-
-async def test_the_scope_of_every_call_is_told_when_the_api_is_described(api: Api) -> None:
-    told = {f"{method} {path}": operation["description"] for method, path, operation in operations(await openapi(api))}
-
-    assert told == {str(row): f"Scope: {' or '.join([row.scope, *row.also])}" for row in CONTRACT}
-
-
-async def test_examples_have_only_described_fields_when_they_are_compared(api: Api) -> None:
-    world = await furnished(api)
-    document = await openapi(api)
-    for row in CONTRACT:
-        if row.method not in {"POST", "PATCH"}:
-            continue
-        described = document["paths"][row.path][row.method.lower()]["requestBody"]["content"]["application/json"][
-            "schema"
-        ]
-        schema = resolved(document, described)
-        body = row.said(world) or {}
-        assert schema["additionalProperties"] is False
-        assert set(body) <= set(schema.get("properties", {})), str(row)
-        assert set(schema.get("required", [])) <= set(body), str(row)
-
-
-async def test_queries_are_described_when_a_list_takes_them(api: Api) -> None:
-    queries = {
-        path: {p["name"] for p in operation["parameters"] if p["in"] == "query"}
-        for method, path, operation in operations(await openapi(api))
-        if method == "GET"
-    }
-
-    assert queries["/v1/sessions"] == {"limit", "cursor", "status", "unique_name", "pool"}
-    assert queries["/v1/numbers"] == queries["/v1/sessions/{id}/messages"] == {"limit", "cursor"}
-    for path, names in queries.items():
-        for name in names:
-            # A described parameter is a known one: what is wrong with it is said of itself.
-            answer = await api.ask("GET", f"{path.replace('{id}', 'ses_' + 'a' * 26)}?{name}=%00")
-            assert answer.status_code in {404, 422}
-            assert answer.status_code == 404 or answer.json()["errors"][0]["field"] == name
 
 
 async def test_it_is_alive_and_ready_when_everything_is_there(api: Api) -> None:

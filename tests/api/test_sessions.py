@@ -31,7 +31,7 @@ async def test_a_session_is_answered_whole_when_two_people_are_given(api: Api) -
     assert answer.status_code == 201
     assert set(session) == {
         *("id", "status", "unique_name", "pool", "metadata", "created_at", "expires_at", "idle_timeout", "cool_down"),
-        *("last_message_at", "closed_at", "close_reason", "participants"),
+        *("expiring_notice", "last_message_at", "closed_at", "close_reason", "participants"),
     }
     assert (session["status"], session["pool"], session["metadata"]) == ("open", "default", {})
     assert (session["closed_at"], session["close_reason"], session["last_message_at"]) == (None, None, None)

@@ -1,4 +1,4 @@
-"""What size costs: more bindings, more or fewer pools, a long history, a long queue, many sessions."""
+"""What size costs: more bindings, more or fewer pools, a long history, a long queue, many sessions, a long log."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from statistics import median
 
 import asyncpg
 
+from tests.bench.evidence import evidence
 from tests.bench.load import flood, talks, texts
 from tests.bench.measure import Bench, percentile
 from tests.bench.opening import Opening
@@ -154,6 +155,7 @@ RUNS: Mapping[str, Callable[[Path, Told], Awaitable[list[Result]]]] = {
     "queue": queue,
     "http": over_http,
     "sealing": sealing,
+    "evidence": evidence,
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tests.acceptance.webhooks import text_webhook
 from tests.bench.lines import Lines, post
-from tests.bench.talks import Talk, pairings
+from tests.bench.talks import POOLS, Talk, pairings
 
 _TRY_AGAIN = 0.1  # seconds, where a text was not taken
 
@@ -38,9 +38,9 @@ class Load:
     ended: float = 0.0
 
 
-def talks(sessions: int, *, seed: int) -> list[Talk]:
+def talks(sessions: int, *, seed: int, pools: int = POOLS) -> list[Talk]:
     """Both directions of so many sessions, in no order."""
-    found = [talk for pairing in pairings(sessions) for talk in pairing.talks()]
+    found = [talk for pairing in pairings(sessions, pools=pools) for talk in pairing.talks()]
     random.Random(seed).shuffle(found)
     return found
 

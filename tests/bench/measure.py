@@ -51,7 +51,7 @@ class Bench:
 
     async def _measure(self, count: int, *, rate: float | None, lines: int) -> Figures:
         place = self.place
-        chosen = talks(min(place.sessions, _TALKING), seed=self._serial)
+        chosen = talks(min(place.sessions, _TALKING), seed=self._serial, pools=place.pools)
         said = texts(place.inbound, chosen, count, first=self._serial)
         self._serial += count
         await place.forget()

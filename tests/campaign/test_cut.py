@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from uuid import UUID
+
+import pytest
 
 from relay.providers.base import InboundText
+from relay.services.audit_log import AuditLog, _mark, _read
 from relay.services.inbound import Inbound, Taken
 from relay.services.sending import Sending
-from relay.storage.configuration import Connection
+from relay.storage.configuration import Account, Connection
 from relay.storage.outbox import Mark
 from relay.wiring import Relay
 from tests.campaign.cut import campaign
@@ -51,6 +56,20 @@ def _careless(relay: Relay) -> Relay:
     return replace(relay, sending=bad)
 
 
+class _Hasty(AuditLog):
+    """Marks what it has not entered yet."""
+
+    async def _append(self, account: Account, place: int, event_ids: Sequence[UUID]) -> None:
+        found = await self.database.run(partial(_read, place, event_ids), single=True)
+        await self.database.run(partial(_mark, place, found), single=True)
+        await super()._append(account, place, event_ids)
+
+
+def _hasty(relay: Relay) -> Relay:
+    sound = relay.audit_log
+    return replace(relay, audit_log=_Hasty(sound.database, sound.configuration, sound.vault, sound.host))
+
+
 def _begun_or_committed(marks: Sequence[str]) -> list[int]:
     """The answers to BEGIN and COMMIT, which alone are asked as plain queries."""
     return [at for at in range(2, len(marks) + 1) if tuple(marks[at - 2 : at]) == (">Q", "<C")]
@@ -84,3 +103,12 @@ async def test_violations_are_told_when_what_was_begun_unseen_is_not_taken_back(
 
     assert told.losses[Loss.UNSEEN] > 0
     assert any("process lives: sends that nobody answers for: 1" in violation for violation in told.violations)
+
+
+@pytest.mark.long
+async def test_violations_are_told_when_events_are_marked_before_they_are_entered(dsn: str) -> None:
+    async with campaign(dsn, plant=_hasty) as cutting:
+        told = await cutting.tell("seal", _begun_or_committed)
+
+    assert not any("uncut" in violation for violation in told.violations)
+    assert any("process gone: entries" in violation for violation in told.violations)

@@ -13,7 +13,7 @@ from relay.core.witnessing import check_fork, parse_fork
 from relay.evidence.writing import zip_pack
 from relay.vault.log_keys import verify
 from tests.cli.command import Command
-from tests.evidence.logs import KEY, LogKey, entry_at, made_of, write_pack
+from tests.evidence.logs import KEY, LogKey, entry_at, made_of, witness_named, write_pack
 from tests.evidence.served_log import API_KEY, Site, serving
 
 VKEY = KEY.public.written()
@@ -168,11 +168,61 @@ def test_a_witness_keeps_cosigns_and_refuses(site: Site, api_key: str, tmp_path:
     assert first.stdout.startswith("first look: 300 entries; there was nothing to compare them with; cosigned into ")
     assert second.stdout.startswith("grown from 300 to 600 entries; nothing before that was altered; cosigned into ")
     assert proven(cosigned, [witness], verify)
+    assert parse_note(site.handed_in[-1]) == cosigned
+    assert len(site.handed_in) == 2
+    assert second.stdout.endswith("handed in: the log shows that it was witnessed\n")
     assert forged.refusal == "relay: no key that is trusted here has signed this"
     assert "the log has two stories; proof: " in forked.refusal
     (proof,) = tmp_path.glob("state.fork-*")
     check_fork(parse_fork(proof.read_text()), [KEY.public], verify)
     assert parse_checkpoint(parse_note(state.read_text()).text).size == 600
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        (
+            (422, b'{"errors": [{"code": "unknown_witness", "message": "\\u001b[2J"}]}'),
+            "the log does not know this witness; its operator adds the key with `relay audit witness-key add`",
+        ),
+        ((422, b'{"errors": [{"code": "dated_ahead"}]}'), "the log answered 422 (dated_ahead)"),
+        ((500, b'{"errors": [{"code": "\\u001b[2J"}]}'), "the log answered 500"),
+        ((302, b"<html>"), "the log answered 302"),
+    ],
+)
+def test_a_cosignature_that_is_not_taken_is_no_failure_unless_it_had_to_be(
+    site: Site, api_key: str, tmp_path: Path, refusal: tuple[int, bytes], said: str
+) -> None:
+    site.refusal, key = refusal, tmp_path / "key"
+    RELAY.inside("audit", "witness", "--make-key", str(key), "--name", "auditor.example/w")
+    look = ("audit", "witness", site.url, "--key", VKEY, "--state", str(tmp_path / "state"), "--sign", str(key))
+
+    by_itself = RELAY.inside(*look, "--api-key", api_key)
+    wanted = RELAY.inside(*look, "--api-key", api_key, "--send")
+    silent = RELAY.inside(*look, "--api-key", api_key, "--no-send")
+    without = RELAY.inside(*look, "--send")
+
+    assert (by_itself.code, by_itself.stderr) == (0, f"not handed in: {said}\n")
+    assert (wanted.code, wanted.stderr) == (1, f"relay: not handed in: {said}\n")
+    assert (silent.code, silent.stderr) == (0, "")
+    assert without.code == 2
+    assert len(site.handed_in) == 2
+    assert (tmp_path / "state.cosigned").exists()
+
+
+def test_a_pack_is_held_against_what_a_witness_has_signed(tmp_path: Path) -> None:
+    log, witness = made_of(30), witness_named("ann.example/w").public.written()
+    cosigned = witness_named("ann.example/w").under(log.head(20), 1_700_000_000)
+    folder = write_pack(tmp_path / "pack", log, cosigned=cosigned)
+    check = ("audit", "verify", str(folder), "--key", VKEY)
+
+    told, unasked = RELAY.inside(*check, "--witness", witness), RELAY.inside(*check)
+    wrong = RELAY.inside(*check, "--witness", VKEY)
+
+    signed = "ok    witness: 20 entries begin as ann.example/w at 2023-11-14T22:13:20Z has signed them"
+    assert (told.code, unasked.code) == (0, 0)
+    assert signed in told.stdout.splitlines()
+    assert wrong.refusal == "relay: this is a log's key, not a witness's"
 
 
 def test_a_witness_s_key_is_its_owner_s_alone_and_never_written_over(tmp_path: Path) -> None:

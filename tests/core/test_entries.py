@@ -18,7 +18,7 @@ from relay.core.merkle import leaf_hash
 
 AT = datetime(2026, 11, 21, 12, 34, 56, 789_000, tzinfo=UTC)
 KEY = bytes(range(32))
-EXAMPLE_LEAF_HASH = "82450c19072f54366611b695359d5434f1b129d907a3bc904a57a43249bc545a"
+EXAMPLE_LEAF_HASH = "33adf215819253b36dc71b2d3f55a8db4c98dc8b9281c14084b8e92cda240bdc"
 
 
 ACCOUNT = Seed(AT - timedelta(days=400), bytes(10)).id_in(7)
@@ -37,8 +37,11 @@ TEXT = Fact(
     participant_id=an_id(4),
     message_id=an_id(5),
     reason="opted_out",
+    carried_by=an_id(9),
     direction=Direction.IN,
     segments=2,
+    provider="twilio",
+    country="SE",
 )
 
 
@@ -47,12 +50,12 @@ def test_a_record_has_these_bytes() -> None:
     record = record_of(TEXT, KEY)
 
     assert record == (
-        b'{"account":"acc_agm7ekuesvyabaaaaaaaaaaaa4","direction":"in","event":"message.refused",'
+        b'{"account":"acc_agm7ekuesvyabaaaaaaaaaaaa4","country":"SE","direction":"in","event":"message.refused",'
         b'"id":"a68db579f8ee07d05cca49c6ac7c916b","message":"9755828c05d5397fc07d9d49f3ae8a49",'
-        b'"participant":"6dde42a3eee670f31c03414cd6329035","reason":"opted_out","schema":1,"segments":2,'
+        b'"participant":"6dde42a3eee670f31c03414cd6329035","provider":"twilio","reason":"opted_out","schema":1,"segments":2,'
         b'"session":"926a85b55cefe3efae81b8c0e12b4d2d","time":"2026-11-21T12:34:00Z"}'
     )
-    assert leaf_of(bytes(32), record).hex() == "74228951b4ee466a2236f3a9a99260d6808b63b81488ba6aaaa54b4a276b8d7f"
+    assert leaf_of(bytes(32), record).hex() == "65726b2cbd03002e756bf25b117568a78fb7979c200bbf18504df3217c3fae93"
     assert leaf_hash(leaf_of(bytes(32), record)).hex() == EXAMPLE_LEAF_HASH
 
 

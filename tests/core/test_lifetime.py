@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.core.errors import InvalidInput
-from relay.core.lifetime import DEFAULT_LIFE, LONGEST_LIFE, Lifetime, expiry
+from relay.core.lifetime import DEFAULT_LIFE, LONGEST_LIFE, Lifetime, expiry, told_at
 from relay.core.model import CloseReason
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -112,3 +112,17 @@ def test_an_end_is_within_half_a_year_when_it_is_granted(now: datetime, expires_
 
 def test_an_accounts_default_counts_when_nothing_is_asked() -> None:
     assert expiry(NOON, expires_in=None, expires_at=None, default=timedelta(seconds=90)) == at(90)
+
+
+TOLD = {
+    "ten minutes before": (3600, 600, 3000),
+    "never": (3600, 0, None),
+    "set that near": (600, 600, None),
+    "set nearer": (60, 600, None),
+    "just far enough": (601, 600, 1),
+}
+
+
+@pytest.mark.parametrize(("end_s", "notice", "told_s"), TOLD.values(), ids=TOLD.keys())
+def test_an_end_is_told_in_advance_unless_it_was_set_that_near(end_s: int, notice: int, told_s: int | None) -> None:
+    assert told_at(NOON, at(end_s), notice) == (None if told_s is None else at(told_s))

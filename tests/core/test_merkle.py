@@ -6,6 +6,7 @@ import json
 import random
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,45 @@ def test_roots_are_the_published_ones() -> None:
     edges = [merkle.extend(0, (), map(leaf_hash, data[:size]))[1] for size in range(len(data) + 1)]
 
     assert [merkle.edge_root(edge).hex() for edge in edges] == VECTORS["roots"]
+
+
+def published(level: int, index: int) -> bytes:
+    """The hash of a complete subtree of the published leaves."""
+    return defined_root(tuple(map(bytes.fromhex, VECTORS["leaves"]))[index << level : (index + 1) << level])
+
+
+@pytest.mark.parametrize("vector", VECTORS["inclusion"], ids=lambda vector: f"{vector['index']} in {vector['size']}")
+def test_inclusion_proofs_are_the_published_ones(vector: dict[str, Any]) -> None:
+    index, size = vector["index"], vector["size"]
+    path = merkle.proof(merkle.inclusion_spans(index, size), published)
+
+    assert [part.hex() for part in path] == vector["path"]
+    check_inclusion(published(0, index), index, size, path, bytes.fromhex(VECTORS["roots"][size]))
+
+
+@pytest.mark.parametrize("vector", VECTORS["consistency"], ids=lambda vector: f"{vector['old']} to {vector['new']}")
+def test_consistency_proofs_are_the_published_ones(vector: dict[str, Any]) -> None:
+    old, new = vector["old"], vector["new"]
+    path = merkle.proof(merkle.consistency_spans(old, new), published)
+    old_root, new_root = (bytes.fromhex(VECTORS["roots"][size]) for size in (old, new))
+
+    assert [part.hex() for part in path] == vector["path"]
+    check_consistency(old, old_root, new, new_root, path)
+
+
+#: RFC 9162 section 2.1.5: its tree of seven leaves, with the names that its drawing gives to the nodes, by their spans.
+_DRAWN = {(0, 1): "a", (1, 2): "b", (2, 3): "c", (3, 4): "d", (4, 5): "e", (5, 6): "f", (6, 7): "j"}
+_DRAWN |= {(0, 2): "g", (2, 4): "h", (4, 6): "i", (0, 4): "k", (4, 7): "l"}
+
+
+@pytest.mark.parametrize(("index", "nodes"), [(0, "bhl"), (3, "cgl"), (4, "fjk"), (6, "ik")])
+def test_an_inclusion_proof_is_made_of_the_nodes_that_the_rfc_draws(index: int, nodes: str) -> None:
+    assert "".join(_DRAWN[span] for span in merkle.inclusion_spans(index, 7)) == nodes
+
+
+@pytest.mark.parametrize(("old", "nodes"), [(3, "cdgl"), (4, "l"), (6, "ijk")])
+def test_a_consistency_proof_is_made_of_the_nodes_that_the_rfc_draws(old: int, nodes: str) -> None:
+    assert "".join(_DRAWN[span] for span in merkle.consistency_spans(old, 7)) == nodes
 
 
 def test_a_tree_is_the_defined_one_however_it_grew() -> None:

@@ -1,7 +1,8 @@
 """A Merkle tree that is not ours, pymerkle's, as the judge of our roots and our inclusion proofs.
 
-Its consistency proofs are laid out unlike the RFC's, so of those it judges the two roots between which ours lead. Skipped where
-the package (extra ``oracles``) is not installed. Nothing of it is used outside this file.
+Its consistency proofs are laid out unlike the RFC's, so of those it judges the two roots between which ours lead, and
+``test_consistency_oracle`` has another judge. Skipped where the package (extra ``oracles``) is not installed. Nothing of it is
+used outside this file.
 """
 
 from __future__ import annotations

@@ -9,14 +9,16 @@ import pytest
 
 from relay.core.delivery import CODE_MAY_WAIT
 from relay.core.keywords import Keyword, keyword
-from relay.core.notices import DEFAULT_LANGUAGE, LANGUAGES, Phrase, say, say_code
+from relay.core.notices import DEFAULT_LANGUAGE, LANGUAGES, Phrase, is_automatic, say, say_code
 from relay.core.routing import Notice
 from relay.core.segments import segments
 
 EVERYTHING = [(str(phrase), language) for phrase, language in product(Phrase, sorted(LANGUAGES))]
 PROGRAMME, CONTACT = "Rides", "help@rides.example"
 # What would tell a sender something about the other person: that they opted out, blocked, have no phone that is on.
-TELLTALES = re.compile(r"block|opt|stop|abgemeldet|bloque|spärr|unsubscri|switched off|invalid", re.IGNORECASE)
+TELLTALES = re.compile(
+    r"block|opt|stop|abgemeldet|bloque|spärr|sperr|blokke|esto|zablok|unsubscri|switched off|invalid", re.IGNORECASE
+)
 
 
 def said(phrase: str, language: str, **own_words: str) -> str:
@@ -24,8 +26,8 @@ def said(phrase: str, language: str, **own_words: str) -> str:
     return say(Phrase(phrase), language=language, own_words=own_words, programme=PROGRAMME, contact=CONTACT)
 
 
-def test_five_languages_are_spoken_when_nobody_adds_one() -> None:
-    assert {"en", "de", "es", "fr", "sv"} == LANGUAGES
+def test_twelve_languages_are_spoken_when_nobody_adds_one() -> None:
+    assert {"da", "de", "en", "es", "fi", "fr", "it", "nb", "nl", "pl", "pt", "sv"} == LANGUAGES
     assert DEFAULT_LANGUAGE in LANGUAGES
 
 
@@ -166,3 +168,14 @@ def keywords_in(words: str) -> set[Keyword]:
     """What the words in capitals would do if they were sent back."""
     found = (keyword(word) for word in re.findall(r"\b[A-Z]{4,}\b", words))
     return {meaning for meaning in found if meaning}
+
+
+@pytest.mark.parametrize(("phrase", "language"), [case for case in EVERYTHING if case[0] != "help"])
+def test_what_a_relay_says_is_known_as_automatic_when_it_comes_back(phrase: str, language: str) -> None:
+    assert is_automatic(f" {said(phrase, language).upper()}", {})
+
+
+@pytest.mark.parametrize("text", ["", "hello", "This conversation has ended.", "x" * 5000])
+def test_nothing_is_automatic_when_a_person_says_it(text: str) -> None:
+    assert not is_automatic(text, {"ended": "This ride is over."})
+    assert is_automatic("This ride is over!", {"ended": "This ride is over."})

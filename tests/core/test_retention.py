@@ -40,6 +40,7 @@ def test_the_periods_are_the_promised_ones() -> None:
         "event": 30,
         "audit_entry": 396,
         "audit_export": 7,
+        "bulk_close": 30,
         "privacy_request": 396,
         "export": 7,
         "automatic_answer": 1,

@@ -13,7 +13,7 @@ from relay.core import tiles
 from relay.core.entries import encoded
 from relay.core.errors import NotFound
 from relay.core.merkle import root
-from relay.core.notes import Checkpoint, Note, NoteKey, signed
+from relay.core.notes import Checkpoint, KeyType, Note, NoteKey, cosigned, signed
 from relay.core.pack import KeyUse, PackedEntry
 from relay.core.tiles import Growth, Place, Tile, hashes_in
 from relay.evidence.verifying import Wanted
@@ -35,6 +35,22 @@ class LogKey:
 
     def sign(self, message: bytes) -> bytes:
         return self._private.sign(message)
+
+
+class WitnessKey:
+    """A key that cosigns heads, the same for the same name."""
+
+    def __init__(self, name: str, secret: str) -> None:
+        self._private = Ed25519PrivateKey.from_private_bytes(sha256(secret.encode()).digest())
+        self.public = NoteKey(name, self._private.public_key().public_bytes_raw(), KeyType.COSIGNATURE)
+
+    def under(self, head: Note, at: int) -> Note:
+        """A head with the witness's signature, of so many seconds since 1970, under it."""
+        return Note(head.text, (*head.signatures, cosigned(head.text, self.public, self._private.sign, at)))
+
+
+def witness_named(name: str, secret: str = "") -> WitnessKey:
+    return WitnessKey(name, secret or name)
 
 
 KEY = LogKey("the log's key")
@@ -73,6 +89,7 @@ class MadeLog:
         self.growth = Growth(0, {})
         self.leaves = bytearray()
         self.shown: Note | None = None
+        self.cosigned: Note | None = None
         self.asked: list[str] = []
         self.add(entries)
 
@@ -98,6 +115,8 @@ class MadeLog:
     async def fetch(self, path: str) -> bytes:
         """What a server answers; NotFound for what it has not."""
         self.asked.append(path)
+        if path == "checkpoint?witnessed=true" and self.cosigned is not None:
+            return self.cosigned.written().encode()
         if path == "checkpoint":
             return (self.shown or self.head()).written().encode()
         tile = tiles.parse(path.removeprefix("tile/"))
@@ -126,9 +145,10 @@ def write_pack(
     first: int = 0,
     end: int | None = None,
     keys: tuple[KeyUse, ...] | None = None,
+    cosigned: Note | None = None,
 ) -> Path:
     """The pack of a log, with these entries or those it was made of."""
-    contents = Contents(log.head(), uses(*log.keys) if keys is None else keys, RETENTION, first, end)
+    contents = Contents(log.head(), uses(*log.keys) if keys is None else keys, RETENTION, first, end, cosigned=cosigned)
     with PackWriter(folder, contents) as writer:
         for piece in _pieces(bytes(log.leaves)):
             writer.add_leaves(piece)

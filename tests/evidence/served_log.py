@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from relay.core.errors import NotFound
@@ -23,6 +24,14 @@ class Site:
     instead: tuple[int, str, bytes] | None = None
     busy: int = 0
     url: str = ""
+    handed_in: list[str] = field(default_factory=list)
+    refusal: tuple[int, bytes] = (200, b"{}")  #: what is answered to who hands something in
+
+    def take(self, path: str, authorization: str, body: bytes) -> tuple[int, str, bytes]:
+        if (path, authorization) != ("/v1/audit/cosignatures", f"Bearer {API_KEY}"):
+            return 404, "application/problem+json", b"{}"
+        self.handed_in.append(json.loads(body)["checkpoint"])
+        return self.refusal[0], "application/json", self.refusal[1]
 
     def answer(self, path: str, authorization: str) -> tuple[int, str, bytes]:
         if self.instead is not None:
@@ -47,7 +56,13 @@ def serving(log: MadeLog) -> Iterator[Site]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            status, kind, body = site.answer(self.path, self.headers.get("authorization", ""))
+            self._say(*site.answer(self.path, self.headers.get("authorization", "")))
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            self._say(*site.take(self.path, self.headers.get("authorization", ""), body))
+
+        def _say(self, status: int, kind: str, body: bytes) -> None:
             self.send_response(status)
             for name, value in (("content-type", kind), ("content-length", str(len(body))), ("retry-after", "0")):
                 self.send_header(name, value)

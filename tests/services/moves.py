@@ -75,7 +75,8 @@ async def check_moves(db: Database) -> None:
         moves = await tx.fetch("select kind, id, before, after from seen_move order by n")
         events = await tx.fetch(
             "select type, coalesce(message_id, participant_id, session_id) as id from event"
-            " where type like 'message.%' or type like 'session.%' or type = 'participant.replaced'"
+            " where type like 'message.%' or (type like 'session.%' and type <> 'session.expiring')"
+            " or type = 'participant.replaced'"
         )
         attempts = await tx.fetch("select message_id, n from attempt")
     told: Counter[tuple[str, UUID]] = Counter()

@@ -42,6 +42,7 @@ from relay.vault.tokens import AttemptToken
 from relay.vault.vault import open_vault
 from relay.wiring import Relay, build
 from tests.services.carrier import Carrier, SentText
+from tests.services.customers import Customers
 from tests.services.people import ALICE, BOB, numbers
 
 ACCOUNT_SID = "AC" + "0" * 31 + "1"
@@ -58,6 +59,7 @@ class Rig:
     account: Account
     connection: Connection
     epochs: dict[int, int] = field(default_factory=dict)
+    customers: Customers = field(default_factory=Customers)
 
     async def seed(self) -> Seed:
         return Seed(await self.relay.database.now(), next(_serial).to_bytes(10, "big"))
@@ -234,15 +236,17 @@ async def make_rig(db: Database, *, answers: httpx.AsyncBaseTransport | None = N
     carrier = Carrier()
     own = Path(_FOLDER.name) / str(next(_serial))
     own.mkdir()
-    settings = {"data_dir": own, **settings}
+    # Here people say a lot in a moment, and often the same: what that leads to is tested where it is asked for.
+    settings = {"data_dir": own, "leg_rate": 0, "leg_repeats": 0, **settings}
     transport = Transport(answers or httpx.MockTransport(carrier))
     chosen = Settings(**settings)  # type: ignore[arg-type]  # pydantic checks them
     ring = keyring_file.load(chosen.keyring) if chosen.keyring else keyring.make()
-    relay = build(chosen, db, open_vault(ring), transport)
+    customers = Customers()
+    relay = build(chosen, db, open_vault(ring), transport, customers)
     account = await relay.accounts.add(f"market {next(_serial)}")
     seed = Seed(await db.now(), next(_serial).to_bytes(10, "big"))
     connection = await relay.connections.add(account, "twilio", CREDENTIALS, seed)
-    return Rig(relay, carrier, account, connection)
+    return Rig(relay, carrier, account, connection, customers=customers)
 
 
 def people(one: str, other: str) -> tuple[PersonWanted, PersonWanted]:

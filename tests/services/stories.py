@@ -185,6 +185,24 @@ async def platform_writes(talk: Talk) -> None:
     await talk.rig.send_all(talk.bucket)
 
 
+async def platform_writes_for_later(talk: Talk) -> None:
+    for minutes in (10, 20):
+        send_at = await talk.rig.relay.database.now() + timedelta(minutes=minutes)
+        wanted = TextWanted(talk.id, talk.view.participants[0].id, "It is near", send_at=send_at)
+        await talk.rig.relay.texts.send(talk.rig.account, wanted, await talk.rig.seed())
+    talk.rig.later(minutes=10)
+    for _ in range(2):
+        await talk.rig.relay.scheduling.release(talk.bucket)
+        await talk.rig.send_all(talk.bucket)
+    await talk.say("STOP")
+
+
+async def end_draws_near(talk: Talk) -> None:
+    talk.rig.later(days=7, seconds=-599)
+    for _ in range(2):
+        await talk.rig.relay.expiry.tell_expiring(talk.bucket)
+
+
 async def photo_and_help(talk: Talk) -> None:
     await talk.say("", media=1)
     await talk.say("HELP")
@@ -245,6 +263,11 @@ STORIES: Mapping[str, tuple[Callable[[Talk], Awaitable[None]], Told]] = {
     "process gone": (process_vanishes, Told(["queued sending parked"], ["received parked"])),
     "heard twice": (heard_twice, Told([_SENT], [_TOLD])),
     "platform": (platform_writes, Told([_SENT], [_TOLD])),
+    "platform, later": (
+        platform_writes_for_later,
+        Told([_SENT, "queued refused", "refused"], [_TOLD, "received refused", "refused"]),
+    ),
+    "end draws near": (end_draws_near, Told([], [])),
     "photo and HELP": (
         photo_and_help,
         Told(["refused", _SENT, "refused", _SENT], ["refused", _TOLD, "refused", _TOLD]),

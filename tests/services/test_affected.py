@@ -63,6 +63,7 @@ async def busy(rig: Rig, *, start_at: int = 0) -> Talk:
     await ask(rig, RequestKind.ERASURE, STRANGER)
     await rig.relay.idempotency.begin(rig.account, "key", b"asked")
     await rig.relay.keys.add(rig.account, name="app", scopes=(Scope.AUDIT,))
+    await rig.relay.webhooks.add(rig.account, "https://market.example/", ["*"], await rig.seed())
     await rig.relay.audit_log.seal(rig.account.bucket)
     return talk
 
@@ -189,7 +190,7 @@ async def test_people_are_none_when_the_rows_are_about_none(rig: Rig) -> None:
 
     assert about_nobody == {
         *("attempt", "inbox_key", "redaction", "audit_entry", "idempotency", "api_key", "number_state"),
-        *("connection", "account", "pool", "number", "former_pool", "former_number"),
+        *("connection", "endpoint", "account", "pool", "number", "former_pool", "former_number"),
     }
 
 

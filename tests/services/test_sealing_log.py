@@ -16,11 +16,13 @@ from relay.core.errors import NotFound
 from relay.core.ids import bucket_of
 from relay.core.keys import Purpose
 from relay.services.audit_log import _mark, _read
+from relay.services.texts import TextWanted
 from relay.storage import retention
 from relay.storage.audit_reading import Wanted
 from relay.storage.database import Database, Transaction
 from relay.wiring import build
 from tests.services.logs import Log, check_growth, the_log
+from tests.services.people import ALICE, STRANGER
 from tests.services.rig import Rig, Talk, make_rig, start_talk
 from tests.services.stories import both_ways, parked_and_retried, stop_then_start
 from tests.services.waiting import until
@@ -89,6 +91,42 @@ async def test_every_event_is_sealed_once_and_says_what_happened(rig: Rig) -> No
 
     assert sealed == len(log.events) > 20
     assert sorted(map(str, told)) == sorted(str(row["type"]) for row in rows)
+
+
+async def test_a_text_is_told_with_the_carrier_and_the_country_of_the_number_that_it_goes_by(rig: Rig) -> None:
+    """And never with the number."""
+    rig.account = await rig.relay.accounts.change(rig.account.id, {"allowed_countries": ["US", "SE"]})
+    pool = await rig.pool("default", ["+12025550101", "+46701740699"])
+    talk = await start_talk(rig, pool=pool, one=ALICE, other="+46701740605")
+    await talk.say("hello")
+    wanted = TextWanted(talk.id, talk.view.participants[0].id, "Your order is ready.")
+    await rig.relay.texts.send(rig.account, wanted, await rig.seed())
+    await rig.send_all(talk.bucket)
+    await seal(rig)
+    told = [dict(decoded(record)) for _, record in (await the_log(rig)).records.values()]
+    texts = [one for one in told if str(one["event"]).startswith("message.")]
+
+    assert sorted((one["event"], one["direction"], one["provider"], one["country"]) for one in texts) == [
+        ("message.accepted", "out", "twilio", "SE"),
+        ("message.accepted", "out", "twilio", "US"),
+        ("message.received", "in", "twilio", "US"),
+        ("message.received", "out", "twilio", "US"),
+    ]
+    assert all("number" not in one for one in texts)
+    assert "country" not in next(one for one in told if one["event"] == "session.opened")
+
+
+async def test_a_text_is_told_without_a_country_when_no_number_of_ours_is_known(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    await rig.text(STRANGER, talk.proxy(1), "hello")
+    await talk.say("hello")
+    await rig.rows("update participant set number_id = gen_random_uuid() returning id")  # as if it were given back
+    await seal(rig)
+    told = [decoded(record) for _, record in (await the_log(rig)).records.values()]
+    texts = [one for one in told if str(one["event"]).startswith("message.")]
+
+    assert len(texts) == 2
+    assert all("provider" not in one for one in texts)
 
 
 async def test_events_of_all_buckets_of_an_account_are_in_its_one_log(rig: Rig) -> None:

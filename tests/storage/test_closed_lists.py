@@ -22,8 +22,10 @@ from relay.core.model import (
     VerificationPurpose,
     VerificationStatus,
 )
+from relay.core.optouts import OptOutReason, OptOutSource
 from relay.core.phone import NumberKind
 from relay.core.subject import OperatorReason, RequestKind
+from relay.core.webhooks import DeliveryState, DisabledReason, EndpointStatus, Failure
 from relay.storage.embedded import EmbeddedServer
 from tests.databases import in_database
 
@@ -43,6 +45,12 @@ LISTS: dict[str, type[StrEnum]] = {
     "hold_reason": HoldReason,
     "privacy_request_kind": RequestKind,
     "privacy_request_reason": OperatorReason,
+    "suppression_source": OptOutSource,
+    "suppression_reason": OptOutReason,
+    "endpoint_status": EndpointStatus,
+    "endpoint_disabled_reason": DisabledReason,
+    "delivery_state": DeliveryState,
+    "delivery_failure": Failure,
 }
 
 

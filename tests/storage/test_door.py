@@ -198,7 +198,7 @@ async def test_door_waits_and_refuses_when_the_session_is_being_shortened(rig: R
     async with rig.relay.database.transaction() as tx:
         await sessions.lock(tx, talk.bucket, rig.account.id, talk.id)
         over = Lifetime(tx.now)
-        await sessions.change(tx, talk.bucket, talk.id, lifetime=over, idle_timeout=None, metadata={})
+        await sessions.change(tx, talk.bucket, talk.id, lifetime=over, idle_timeout=None, metadata={}, notice=(0, None))
         knocking = await begin_waits(rig, talk)
 
     assert await knocking == []

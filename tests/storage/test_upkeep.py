@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from relay.services.texts import TextWanted
 from relay.storage import upkeep
 from tests.services.carrier import lost_answer
 from tests.services.dying import dies_after_arrival
@@ -71,6 +72,18 @@ async def stop_half_known(talk: Talk) -> None:
     talk.rig.later(seconds=6)
 
 
+async def text_for_later(talk: Talk) -> None:
+    in_a_minute = await talk.rig.relay.database.now() + timedelta(minutes=1)
+    wanted = TextWanted(talk.id, talk.view.participants[0].id, "later", send_at=in_a_minute)
+    await talk.rig.relay.texts.send(talk.rig.account, wanted, await talk.rig.seed())
+    assert await glance(talk) == []
+    talk.rig.later(seconds=60)
+
+
+async def about_to_end(talk: Talk) -> None:
+    talk.rig.later(hours=98, minutes=51)
+
+
 SITUATIONS: Mapping[str, Situation] = {
     "end_sessions": session_expired,
     "free_numbers": cooled,
@@ -79,6 +92,8 @@ SITUATIONS: Mapping[str, Situation] = {
     "declare_ambiguous": send_silent,
     "finish_opt_outs": stop_half_known,
     "tell_journal": ended,
+    "release_texts": text_for_later,
+    "tell_expiring": about_to_end,
 }
 
 

@@ -63,6 +63,11 @@ async def page_of(rig: Rig, log: Kept | SealedLog | None, query: str = "") -> st
             True,
             "w.example to entry 6, 2 hours",
         ),
+        (
+            Head(8, NOW, True, [Witnessed("a.example", 8, NOW), Witnessed("w.example", 7, NOW, stands=False)]),
+            False,
+            "Not verified: what is kept does not fit the head that w.example has cosigned to entry 6.",
+        ),
         (Head(8, NOW, is_proved=False), False, "Not verified"),
     ],
 )

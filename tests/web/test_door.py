@@ -186,6 +186,33 @@ async def test_the_session_is_over_within_a_second_when_its_own_key_is_revoked(s
     assert (before, await somebody.is_in()) == (True, False)
 
 
+async def test_a_session_is_forgotten_a_day_after_its_end_and_no_other_key(somebody: Browser, rig: Rig) -> None:
+    """Its link goes with it. A key of the same name that may do more, or never ends, is somebody's own."""
+    await somebody.log_in(await audit_key(rig))
+    link = await rig.relay.keys.link(rig.account)
+    await rig.relay.keys.follow(link)
+    soon = await rig.relay.database.now() + timedelta(hours=8)
+    for scopes, until in ((frozenset({Scope.AUDIT, Scope.ADMIN}), soon), (frozenset({Scope.AUDIT}), None)):
+        await rig.relay.keys.add(rig.account, name="console", scopes=scopes, expires_at=until)
+    own = await audit_key(rig)
+
+    async def left() -> tuple[int, int]:
+        while await rig.relay.keys.forget_sessions(rig.account.bucket):
+            pass
+        links = await rig.value("select count(*) from console_link")
+        return len(await rig.relay.keys.listed(rig.account)), int(str(links))
+
+    before = await left()
+    rig.later(hours=31)
+    within = await left()
+    rig.later(hours=2)
+    after = await left()
+
+    assert (before, within) == ((6, 1), (6, 1))
+    assert after == (4, 0)
+    assert (await rig.relay.keys.caller(own)).account == rig.account
+
+
 async def test_a_copied_cookie_is_worth_nothing_when_its_owner_has_logged_out(somebody: Browser, rig: Rig) -> None:
     key = await audit_key(rig)
     await somebody.log_in(key)

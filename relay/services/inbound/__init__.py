@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 
 from relay import metrics
 from relay.core.arrival import ArrivedText
-from relay.core.keywords import keyword
+from relay.core.keywords import folded, keyword
+from relay.core.loops import LegLimits
+from relay.core.rules import Rule
 from relay.providers.base import InboundText
 from relay.services.inbound.batch import Batch, Taken
 from relay.services.inbound.departures import Closed, Gate
+from relay.services.inbound.recent import Recent
 from relay.storage import inbox
 from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Configuration, Connection
@@ -28,9 +31,14 @@ __all__ = ["Inbound", "Taken"]
 _PATIENCE = 4.0
 
 
+async def _no_rule(_: ArrivedText, __: Rule) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Inbound:
-    """``commands`` takes STOP, START and HELP and says whether it was one; ``queued`` hears of buckets with new work."""
+    """``commands`` takes STOP, START and HELP, ``rules`` a pool's own words; each says whether it was one. ``queued`` hears of
+    buckets with new work."""
 
     database: Database
     configuration: Configuration
@@ -38,10 +46,14 @@ class Inbound:
     commands: Callable[[ArrivedText], Awaitable[bool]]
     queued: Callable[[int], Awaitable[None]]
     copies: CarrierCopies
+    rules: Callable[[ArrivedText, Rule], Awaitable[bool]] = _no_rule
+    limits: LegLimits = field(default_factory=LegLimits)
     gate: Gate = Closed  #: lets texts out as they come in, where this process sends
+    _recent: Recent = field(init=False)
     _batches: Coalescer[ArrivedText, Taken] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._recent = Recent(self.limits)
         self._batches = Coalescer(self.take, patience=_PATIENCE)
 
     async def receive(self, connection: Connection, text: InboundText) -> Taken:
@@ -51,6 +63,9 @@ class Inbound:
             metrics.inbound.labels(Taken.DUPLICATE).inc()
             return Taken.DUPLICATE
         if arrived.keyword and arrived.party and not arrived.from_own_number and await self.commands(arrived):
+            metrics.inbound.labels(Taken.COMMAND).inc()
+            return Taken.COMMAND
+        if arrived.rule is not None and await self.rules(arrived, arrived.rule):
             metrics.inbound.labels(Taken.COMMAND).inc()
             return Taken.COMMAND
         return await self._batches.do(arrived.bucket, arrived)
@@ -71,7 +86,7 @@ class Inbound:
         departures = self.gate(bucket, directory)
         try:
             results, queued = await self.database.run(
-                lambda tx: Batch(tx, bucket, directory, self.vault, self.copies, departures).take(texts)
+                lambda tx: Batch(tx, bucket, directory, self.vault, self.copies, departures, self._recent).take(texts)
             )
         except BaseException:
             departures.fail()
@@ -96,10 +111,12 @@ class Inbound:
         imprint, *others = indexes.imprints(
             lambda hashed: (hashed("inbound id", *provider_id), hashed("inbound text", *content))
         )
+        pool = directory.pools[number.pool_id] if number else None
+        rule = pool.rules.get(folded(text.text) or "") if pool and pool.rules else None
         return ArrivedText(
             account_id=account.id,
             connection_id=connection.id,
-            bucket=directory.pools[number.pool_id].bucket if number else account.bucket,
+            bucket=pool.bucket if pool else account.bucket,
             number_id=number.id if number else None,
             party=indexes.of(account.id, text.sender) if text.sender else None,
             sender=text.sender,
@@ -109,5 +126,6 @@ class Inbound:
             from_own_number=text.sender in directory.own_numbers,
             imprint=imprint,
             provider_id=text.provider_id,
+            rule=rule,
             other_imprints=tuple(others),
         )

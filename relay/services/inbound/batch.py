@@ -17,11 +17,14 @@ from relay.core.arrival import ArrivedText
 from relay.core.envelope import Letter
 from relay.core.errors import KeyMissing, Tampered
 from relay.core.ids import IdKind, public
+from relay.core.loops import LegLimits
 from relay.core.model import MessageKind, Reason, State
-from relay.core.notices import Phrase, say
+from relay.core.notices import Phrase, is_automatic, say
 from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route, unreadable
 from relay.core.segments import segments
 from relay.services.inbound.departures import Departures
+from relay.services.inbound.recent import Recent
+from relay.services.inbound.suspects import Said, Suspects
 from relay.storage import inbox, messages, people
 from relay.storage.configuration import Account, Directory
 from relay.storage.database import Transaction
@@ -51,6 +54,7 @@ class Batch:
         vault: Vault,
         copies: CarrierCopies,
         departures: Departures,
+        recent: Recent | None = None,
     ) -> None:
         self._tx = tx
         self._bucket = bucket
@@ -58,6 +62,7 @@ class Batch:
         self._vault = vault
         self._copies = copies
         self._departures = departures
+        self._suspects = Suspects(recent or Recent(LegLimits()))
         self._awaited: set[UUID] = set()  #: participants to whom something is on its way or waits
         self._sessions: dict[UUID, LockedSession] = {}
         self._seats: dict[UUID, SeatedPerson] = {}
@@ -102,8 +107,9 @@ class Batch:
         held = await messages.write(self._tx, self._bucket, self._messages, self._outbox, legs, epoch=epoch)
         if not held:
             self._departures.stay()
-            return bool(self._outbox)
-        return any(row.message.attempt_id is None for row in self._outbox)
+        parked = await self._suspects.park(self._tx, self._bucket)
+        waiting = (row.message for row in self._outbox if not held or row.message.attempt_id is None)
+        return any(message.id not in parked for message in waiting)
 
     async def _lock(self, texts: Sequence[ArrivedText]) -> None:
         """Lock sessions, then read who is in them. A pair without a seat is looked up once more: its binding may have
@@ -145,8 +151,10 @@ class Batch:
         return Taken.REFUSED
 
     def _note(self, text: ArrivedText, decision: Forward | Refuse) -> None:
-        """Remember what the sender is to be told."""
-        if decision.notice and decision.sender and not decision.sender.opted_out:
+        """Remember what the sender is to be told. An automatic answer never answers an automatic one."""
+        if not decision.notice or not decision.sender or decision.sender.opted_out:
+            return
+        if not is_automatic(text.text, self._directory.accounts[text.account_id].notices):
             self._notices.append((text, decision))
 
     def _facts(self, text: ArrivedText) -> Facts:
@@ -184,10 +192,11 @@ class Batch:
         session = self._sessions[decision.session_id]
         session.last_leg_no += 1
         session.lifetime = replace(session.lifetime, idle_at=None)  # a text was said: nothing in this batch is idle
-        letter = Letter(phone, text.text)
-        at_once = self._may_leave(decision.recipient)
+        letter, message_id = Letter(phone, text.text), self._tx.new_id(self._bucket)
+        said = Said(message_id, session.id, decision.recipient, session.last_leg_no, text.imprint.fingerprint)
+        at_once = self._may_leave(decision.recipient, is_suspect=self._suspects.look_at(said, self._tx.now))
         message = messages.NewMessage(
-            id=self._tx.new_id(self._bucket),
+            id=message_id,
             account_id=text.account_id,
             kind=MessageKind.RELAY,
             state=State.QUEUED,
@@ -202,12 +211,12 @@ class Batch:
         if at_once:
             self._departures.add(row, letter, self._tx.now)
 
-    def _may_leave(self, to: routing.Participant) -> bool:
-        """Take a place for a text that nothing of its leg is ahead of."""
+    def _may_leave(self, to: routing.Participant, *, is_suspect: bool) -> bool:
+        """Take a place for a text that nothing of its leg is ahead of, and that need not be counted first."""
         if to.id in self._awaited:
             return False
         self._awaited.add(to.id)
-        return self._departures.reserve(to.number_id)
+        return not is_suspect and self._departures.reserve(to.number_id)
 
     def _phone_of(self, account_id: UUID, decision: Forward) -> str | None:
         """None where somebody has tampered with it. Raises KeyMissing: then nothing of the batch is taken here."""

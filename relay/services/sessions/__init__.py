@@ -21,7 +21,7 @@ from relay.services.sessions.seating import PersonWanted
 from relay.storage import sessions
 from relay.storage.configuration import Account, Configuration, Directory
 from relay.storage.database import Database, Transaction
-from relay.storage.sessions import SessionFilter, StoredParticipant, StoredSession
+from relay.storage.sessions import HeldSession, SessionFilter, StoredParticipant, StoredSession
 from relay.vault.vault import Vault
 
 __all__ = [
@@ -43,6 +43,7 @@ class SessionChange:
     expires_in: int | None = None
     expires_at: datetime | None = None
     idle_timeout: int | None = None
+    expiring_notice: int | None = None
     metadata: Mapping[str, str] | None = None
 
 
@@ -143,7 +144,13 @@ class Sessions:
                 idle, idle_at = wanted.idle_timeout, tx.now + timedelta(seconds=wanted.idle_timeout)
             metadata = stored.metadata if wanted.metadata is None else dict(wanted.metadata)
             await sessions.change(
-                tx, bucket, session_id, lifetime=Lifetime(end, idle_at), idle_timeout=idle, metadata=metadata
+                tx,
+                bucket,
+                session_id,
+                lifetime=Lifetime(end, idle_at),
+                idle_timeout=idle,
+                metadata=metadata,
+                notice=_notice(tx, held, wanted, end),
             )
 
         await self.database.run(work)
@@ -184,6 +191,14 @@ class Sessions:
         await self._reopening.reopen(account, wanted, seed)
         metrics.sessions.labels("reopened").inc()
         return await self.read(account, wanted.session_id)
+
+
+def _notice(tx: Transaction, held: HeldSession, wanted: SessionChange, end: datetime) -> tuple[int, datetime | None]:
+    """How long before its end a session's owner is told, and when: once for each end, so again only for another."""
+    notice = held.expiring_notice if wanted.expiring_notice is None else wanted.expiring_notice
+    if (end, notice) == (held.expires_at, held.expiring_notice):
+        return notice, held.expiring_at
+    return notice, lifetime.told_at(tx.now, end, notice)
 
 
 def _view(session: StoredSession, people: Sequence[StoredParticipant], directory: Directory) -> SessionView:

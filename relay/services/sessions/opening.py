@@ -43,6 +43,7 @@ class SessionWanted:
     expires_at: datetime | None = None
     idle_timeout: int | None = None
     cool_down: int | None = None
+    expiring_notice: int | None = None
     geo_match: GeoMatch = GeoMatch.COUNTRY
     geo_fallback: GeoFallback = GeoFallback.STRICT
     greeting: bool = False
@@ -137,6 +138,7 @@ class Opening:
         wanted, account = plan.wanted, plan.account
         default = timedelta(seconds=account.default_expires_in)
         end = lifetime.expiry(tx.now, expires_in=wanted.expires_in, expires_at=wanted.expires_at, default=default)
+        notice = account.default_expiring_notice if wanted.expiring_notice is None else wanted.expiring_notice
         return NewSession(
             id=plan.session_id,
             account_id=account.id,
@@ -150,6 +152,8 @@ class Opening:
             participants=tuple(self._participants(tx, plan, chosen)),
             geo_match=wanted.geo_match,
             geo_fallback=wanted.geo_fallback,
+            expiring_notice=notice,
+            expiring_at=lifetime.told_at(tx.now, end, notice),
         )
 
     def _participants(self, tx: Transaction, plan: _Plan, chosen: Sequence[UUID]) -> list[NewParticipant]:

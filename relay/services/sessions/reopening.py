@@ -91,7 +91,8 @@ class Reopening:
         refuse_opted_out(await sessions.meet(tx, bucket, [(party.index, party.key_id) for party in parties]))
         sealed = self._sealed(plan, places)
         life, idle_timeout = _life(tx, plan, session)
-        if not await seats.reopen(tx, bucket, session_id, plan.event_id, sealed, life, idle_timeout):
+        told_at = lifetime.told_at(tx.now, life.expires_at, session.expiring_notice)
+        if not await seats.reopen(tx, bucket, session_id, plan.event_id, sealed, life, idle_timeout, told_at):
             raise not_reopenable(Irreversible.NUMBERS_TAKEN)  # in this very moment
 
     async def _places(self, tx: Transaction, plan: _Plan, close_reason: CloseReason) -> Mapping[UUID, int]:

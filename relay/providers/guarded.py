@@ -1,0 +1,182 @@
+"""HTTP to addresses that customers give: only to public ones, one POST, a small answer, and nothing of it kept.
+
+The danger (SSRF): a customer's URL makes us knock on doors that only we can reach. A name is therefore resolved once, all
+its addresses are judged, and the library is handed an address that was judged, never the name: a name that leads somewhere
+else a moment later leads nowhere. The name is what the certificate is checked for. No redirect is followed, no proxy is
+taken from the environment, no cookie is kept, and no connection is used again.
+
+Unlike with a provider, a request that may have left can be made again: endpoints know it by its id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import httpx
+
+from relay.core.addresses import is_loopback, is_public, read_address
+from relay.core.customer_url import CustomerUrl
+from relay.core.errors import AddressRefused, NotAnswered
+
+#: Bytes of an answer that are read. What lies beyond is not waited for.
+MAX_ANSWER = 16 * 1024
+
+#: Addresses of one name that are tried, each with its share of the time. More than one is a convenience of theirs.
+_MOST_ADDRESSES = 4
+
+#: Names looked up at the same time. They are threads of their own: a customer's name server that hangs must not hold
+#: up what else the process does in threads.
+_LOOKUPS = 16
+
+_LONGEST_RETRY_AFTER = 86_400  # seconds
+
+#: Host and port in, addresses out. Raises OSError for a name that leads nowhere.
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerAnswer:
+    """What an endpoint said. ``body`` is cut at 16 kB; ``retry_after`` in seconds, where it was given as a number."""
+
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: int | None
+
+
+class GuardedTransport:
+    """Posts to customers' endpoints. An async context manager; close it when nothing is being posted."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, tls: ssl.SSLContext, resolver: Resolver, *, loopback_allowed: bool
+    ) -> None:
+        self._session = session
+        self._tls = tls
+        self._resolve = resolver
+        self._loopback_allowed = loopback_allowed
+
+    async def post(self, url: CustomerUrl, body: bytes, headers: Mapping[str, str], *, within: float) -> CustomerAnswer:
+        """Post once and read the answer, whatever its status; ``within`` seconds for everything, the name's look-up too.
+
+        Raises AddressRefused when the name leads to any address that is not public, and NotAnswered.
+        """
+        try:
+            async with asyncio.timeout(within):
+                return await self._post(url, body, headers, within)
+        except (aiohttp.ClientError, OSError) as error:
+            failure = NotAnswered(_kind(error))
+        # Raised out here so that the library's error, which names the URL, is not even its context.
+        raise failure
+
+    async def _post(self, url: CustomerUrl, body: bytes, headers: Mapping[str, str], within: float) -> CustomerAnswer:
+        addresses = await self._addresses(url)
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=within / len(addresses))
+        for address in addresses[:-1]:
+            try:
+                return await self._exchange(url, address, body, headers, limits)
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+                if _kind(error) != "connect":
+                    raise
+        return await self._exchange(url, addresses[-1], body, headers, limits)
+
+    async def _addresses(self, url: CustomerUrl) -> Sequence[str]:
+        """What may be connected to. One bad address among good ones is no accident: all are refused."""
+        try:
+            found = [url.host] if read_address(url.host) else await self._resolve(url.host, url.port)
+        except (OSError, UnicodeError):
+            found = []
+        if not found:
+            raise NotAnswered("name")
+        if not all(is_public(address) or (self._loopback_allowed and is_loopback(address)) for address in found):
+            raise AddressRefused
+        return list(dict.fromkeys(found))[:_MOST_ADDRESSES]
+
+    async def _exchange(
+        self, url: CustomerUrl, address: str, body: bytes, headers: Mapping[str, str], limits: aiohttp.ClientTimeout
+    ) -> CustomerAnswer:
+        place = f"[{address}]" if ":" in address else address
+        async with self._session.post(
+            f"{url.scheme}://{place}:{url.port}{url.target}",
+            data=body,
+            # A compressed answer could be small on the wire and huge in memory.
+            headers={"user-agent": "relay", "accept-encoding": "identity", **headers, "host": url.authority},
+            allow_redirects=False,
+            ssl=self._tls,
+            server_hostname=url.host if url.scheme == "https" else None,
+            timeout=limits,
+        ) as answer:
+            return CustomerAnswer(answer.status, await _read(answer.content), _retry_after(answer))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def open_guarded_transport(
+    *,
+    loopback_allowed: bool,
+    resolver: Resolver | None = None,
+    tls: ssl.SSLContext | None = None,
+    connections: int = 64,
+) -> GuardedTransport:
+    """The transport for real use, at most ``connections`` sockets. Must be called where the event loop runs.
+
+    ``loopback_allowed`` is the sandbox, whose customers stand on the same machine. ``tls`` decides whom to trust;
+    the world's authorities if not given.
+    """
+    connector = aiohttp.TCPConnector(limit=connections, force_close=True)
+    session = aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+    )
+    trusted = tls or httpx.create_ssl_context(trust_env=False)
+    return GuardedTransport(session, trusted, resolver or _system_resolver(), loopback_allowed=loopback_allowed)
+
+
+def _system_resolver() -> Resolver:
+    threads = ThreadPoolExecutor(_LOOKUPS, "name-lookup")
+
+    def look_up(host: str, port: int) -> list[str]:
+        return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return await asyncio.get_running_loop().run_in_executor(threads, look_up, host, port)
+
+    return resolve
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) >= MAX_ANSWER:
+            break
+    return bytes(body[:MAX_ANSWER])
+
+
+def _retry_after(answer: aiohttp.ClientResponse) -> int | None:
+    """Whole seconds, at most a day. A date, which the standard allows too, is rare and needs two clocks to agree."""
+    given = answer.headers.get("retry-after", "").strip()
+    return min(int(given), _LONGEST_RETRY_AFTER) if given.isascii() and given.isdigit() and len(given) < 10 else None
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return "tls"
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return "connect"
+    return "deadline" if isinstance(error, TimeoutError) else "protocol"

@@ -1,0 +1,158 @@
+"""One made-up history of an account: a few people, their sessions in its pools, and everything that may happen to them; played
+against the real services, and judged by a book that knows nothing but who has said STOP.
+
+What is judged is the door: of a person who has opted out, nothing begins to leave but the one confirmation, in any pool. What
+began before, or at the very same time, is not (the races have tests of their own, by the server's commit timestamps).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from relay.core.errors import Conflict
+from relay.core.model import MessageKind
+from relay.services.sending import Intent
+from relay.services.sessions import SessionView
+from relay.services.texts import TextWanted
+from relay.storage.configuration import Pool
+from tests.services.people import numbers, phone
+from tests.services.rig import Rig, proxy_of
+
+PEOPLE = 3
+Step = tuple[str, int, int]  #: what happens, and two small numbers that say to whom and where
+_NUMBERS = 3  # in each pool
+
+
+@dataclass(slots=True)
+class Book:
+    """Who has opted out, and who had their confirmation since."""
+
+    confirms: bool
+    stopped: dict[str, bool] = field(default_factory=dict)  #: phone -> was the one confirmation begun?
+
+    def judge(self, begun: Sequence[Intent]) -> list[str]:
+        """What began to leave and must not, in words."""
+        wrong = []
+        for intent in begun:
+            to, kind = intent.letter.phone, intent.passed.kind
+            if to not in self.stopped:
+                continue
+            if kind == MessageKind.STOP_REPLY and self.confirms and not self.stopped[to]:
+                self.stopped[to] = True
+                continue
+            wrong.append(f"a {kind} began after STOP")
+        return wrong
+
+
+@dataclass(slots=True)
+class History:
+    """An account of its own in the rig's database, and what happens in it."""
+
+    rig: Rig
+    book: Book
+    pools: list[Pool] = field(default_factory=list)
+    views: list[tuple[SessionView, tuple[str, str]]] = field(default_factory=list)
+    begun: list[tuple[int, Intent]] = field(default_factory=list)  #: begun, not handed over yet
+    wrong: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)  #: kinds of step that found something to do
+
+    async def play(self, steps: Sequence[Step]) -> None:
+        """Everything in turn; at the end all that waits is tried at every pool's door."""
+        for what, one, other in steps:
+            if await self._step(what, one, other):
+                self.seen.add(what)
+        await self._begin()
+
+    async def _step(self, what: str, one: int, other: int) -> bool:
+        if what == "pool":
+            return await self._new_pool()
+        if what == "open":
+            return await self._open(one, other)
+        if what == "send":
+            return await self._begin() > 0
+        if what == "answer":
+            return await self._hand_over() > 0
+        if not self.views:
+            return False
+        view, people = self.views[other % len(self.views)]
+        if what in ("say", "stop", "start"):
+            return await self._text(view, people, one % 2, {"say": f"text {other}"}.get(what, what.upper()))
+        if what == "tell":
+            return await self._tell(view, one % 2)
+        if what == "race":
+            return await self._race(view, people, one % 2)
+        await self.rig.relay.sessions.close(self.rig.account, view.session.id)
+        return True
+
+    async def _new_pool(self) -> bool:
+        start = _NUMBERS * len(self.pools)
+        name = f"pool {len(self.pools)}"
+        self.pools.append(await self.rig.pool(name, numbers(_NUMBERS, start=start)))
+        return True
+
+    async def _open(self, one: int, other: int) -> bool:
+        first, second = phone(one % PEOPLE), phone((one + 1) % PEOPLE)
+        out = {first, second} & self.book.stopped.keys()
+        try:
+            view = await self.rig.session(self.pools[other % len(self.pools)], first, second)
+        except Conflict as error:
+            if bool(out) != (error.code == "participant_opted_out"):
+                self.wrong.append(f"a session was refused: {error.code}, with {len(out)} opted out")
+            return False
+        if out:
+            self.wrong.append("a session was opened with somebody who had opted out")
+        self.views.append((view, (first, second)))
+        return True
+
+    async def _text(self, view: SessionView, people: tuple[str, str], slot: int, text: str) -> bool:
+        await self.rig.text(people[slot], proxy_of(view, slot + 1), text)
+        self._note(people[slot], text)
+        return True
+
+    def _note(self, person: str, text: str) -> None:
+        if text == "STOP":
+            self.book.stopped.setdefault(person, False)
+        elif text == "START":
+            self.book.stopped.pop(person, None)
+
+    async def _tell(self, view: SessionView, slot: int) -> bool:
+        wanted = TextWanted(view.session.id, view.participants[slot].id, "from the platform")
+        try:
+            await self.rig.relay.texts.send(self.rig.account, wanted, await self.rig.seed())
+        except Conflict:
+            return False
+        return True
+
+    async def _race(self, view: SessionView, people: tuple[str, str], slot: int) -> bool:
+        """STOP beside a text, a new pool and every door at once: what begins now may have been first."""
+        me, other = people[slot], people[1 - slot]
+        doors = (self.rig.begin(pool.bucket) for pool in self.pools)
+        said = self.rig.text(other, proxy_of(view, 2 - slot), "are you there?")
+        begun = asyncio.gather(*doors)
+        await asyncio.gather(said, self.rig.text(me, proxy_of(view, slot + 1), "STOP"), self._new_pool(), begun)
+        for pool, intents in zip(self.pools, begun.result(), strict=False):
+            self.begun += [(pool.bucket, intent) for intent in intents]
+            others = [intent for intent in intents if intent.letter.phone != me]
+            self.wrong += self.book.judge(others)
+            if any(i.letter.phone == me and i.passed.kind == MessageKind.STOP_REPLY for i in intents):
+                self.book.stopped[me] = True
+        self._note(me, "STOP")
+        return True
+
+    async def _begin(self) -> int:
+        """Whatever is due passes its door; it leaves later."""
+        count = 0
+        for pool in self.pools:
+            intents = await self.rig.begin(pool.bucket)
+            self.wrong += self.book.judge(intents)
+            self.begun += [(pool.bucket, intent) for intent in intents]
+            count += len(intents)
+        return count
+
+    async def _hand_over(self) -> int:
+        waiting, self.begun = self.begun, []
+        for bucket, intent in waiting:
+            await self.rig.hand_over(bucket, intent)
+        return len(waiting)
