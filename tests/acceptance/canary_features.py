@@ -244,6 +244,8 @@ async def change_people(town: Town) -> None:
     await town.say(pair.first + 1)
     refused = await town.ask("POST", path, {"phone": PEOPLE[81]})
     assert refused.json()["code"] == "participant_replaced"
+    path = f"/v1/sessions/{pair.id}/participants/{made['participant']}/replace"
+    await town.made("POST", path, {"phone": PEOPLE[pair.first + 1]})  # who has their own number again
     ended = town.pairs[33]
     await town.made("POST", f"/v1/sessions/{ended.id}/close", {})
     again = {"participants": [{"phone": PEOPLE[ended.first + n]} for n in (1, 0)]}
@@ -252,7 +254,9 @@ async def change_people(town: Town) -> None:
     await town.made("POST", f"/v1/sessions/{ended.id}/reopen", again)
     await town.say(ended.first)
     people = [{"phone": PEOPLE[82], "proxy_number": NORTH[3]}, {"phone": PEOPLE[85]}]
-    await town.made("POST", "/v1/sessions", {"participants": people, "greeting": True, "geo_fallback": "nearest"})
+    body = {"participants": people, "greeting": True, "geo_fallback": "nearest"}
+    greeted = await town.made("POST", "/v1/sessions", body)
+    await town.made("POST", f"/v1/sessions/{greeted['id']}/close", {})
 
 
 async def _close_many(town: Town) -> None:
