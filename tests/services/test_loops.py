@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from uuid import UUID
-
 from typing import Any
+from uuid import UUID
 
 import pytest
 
