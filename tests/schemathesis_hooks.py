@@ -24,9 +24,10 @@ def _every_other(value: object) -> bool:
 @schemathesis.hook
 def map_path_parameters(context: Any, path_parameters: Any) -> Any:
     place = context.operation.path.split("/{")[0].rpartition("/")[2]
-    if isinstance(path_parameters, dict) and "id" in path_parameters and _every_other(path_parameters["id"]):
-        return {**path_parameters, "id": WORLD.get(place, path_parameters["id"])}
-    return path_parameters
+    if not isinstance(path_parameters, dict) or not _every_other(path_parameters):
+        return path_parameters
+    known = {"id": WORLD.get(place), "pid": WORLD.get("to")}
+    return {name: known.get(name) or value for name, value in path_parameters.items()}
 
 
 @schemathesis.hook

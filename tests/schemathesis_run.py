@@ -52,6 +52,8 @@ def world(sandbox: Running) -> dict[str, str]:
         "connection": connection,
         "numbers": made("/v1/numbers", number),
         "pools": pool,
+        "templates": made("/v1/templates", {"name": "late", "text": "{driver} is late"}),
+        "bulk-close": made("/v1/sessions/bulk-close", {"filter": {"unique_name_prefix": "none-"}}),
         "pool": "default",
         "verifications": made("/v1/verifications", {"phone": EVE, "purpose": "session"}),
         "requests": made(
