@@ -114,6 +114,14 @@ LIVES: Mapping[tuple[str, str], Life] = {
             (("pending", "failed"), "verification.failed"),
         )
     ),
+    ("endpoint", "status"): Life(
+        _one(
+            ((None, "enabled"), "webhook.enabled"),
+            (("enabled", "disabled"), "webhook.disabled"),
+            (("disabled", "enabled"), "webhook.enabled"),
+        ),
+        unsaid="enabled",
+    ),
     ("api_key", "revoked_at"): _once("key.created", "revoked", "key.revoked"),
     ("console_link", "used_at"): _once("key.linked", "used", "key.link_used"),
     ("console_link", "refused_at"): _once("key.linked", "refused", "key.link_refused"),
@@ -143,7 +151,7 @@ GIVEN: Mapping[tuple[str, str, str], frozenset[str]] = {
     ("outbox.receipt", "message", "state"): frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED}),
     ("numbers.add_state", "number_state", "state"): frozenset(NumberState),
     ("numbers.change_state", "number_state", "state"): frozenset(NumberState),
-    ("suppressions.change_person", "person", "opted_out"): frozenset({"true", "false"}),
+    ("endpoints.set_status", "endpoint", "status"): frozenset({"enabled", "disabled"}),
     ("suppressions.change_people", "person", "opted_out"): frozenset({"true", "false"}),
     ("people.supersede", "person", "opted_out"): frozenset({"true", "false"}),
     ("people.change_superseded", "person", "opted_out"): frozenset({"true", "false"}),
@@ -190,4 +198,11 @@ NO_LIVES: Mapping[tuple[str, str], str] = {
     ("privacy_request", "operator_reason"): "never changes",
     ("outbox", "phase"): "follows the message's state and the outcomes of its attempts",
     ("attempt", "outcome"): "is itself the record",
+    ("endpoint", "disabled_reason"): "goes with the status",
+    ("delivery", "state"): "is itself the record of who was told of an event",
+    ("delivery", "failure"): "goes with the state",
+    ("suppression", "source"): "goes with the person's wish, which is told where it came in",
+    ("suppression", "reason"): "the same",
+    ("pool_hook", "kind"): "never changes",
+    ("pool_hook", "on_timeout"): "a setting",
 }

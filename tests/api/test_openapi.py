@@ -189,8 +189,8 @@ def with_ids_of(world: World, body: Any) -> Any:
     return json.loads(text)
 
 
-#: Calls that take what was answered before, to the byte: no example of theirs can be right.
-GIVEN_BACK = {("POST", "/v1/audit/cosignatures")}
+#: Calls that take what was given or answered before: no example of theirs can be right.
+GIVEN_BACK = {("POST", "/v1/audit/cosignatures"), ("POST", "/v1/sessions/{id}/reopen")}
 
 
 async def test_every_example_works_when_it_is_sent(api: Api) -> None:
