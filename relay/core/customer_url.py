@@ -36,7 +36,7 @@ class CustomerUrl:
     def parse(cls, text: str, field: str, *, http_allowed: bool) -> Self:
         """Read a URL. ``http_allowed`` is the sandbox: plain http, any port, and this machine are fine there.
 
-        Raises InvalidInput with a code that says what is wrong: ``url_too_long``, ``url_invalid``, ``url_scheme``,
+        Raises InvalidInput whose problem says what is wrong: ``url_too_long``, ``url_invalid``, ``url_scheme``,
         ``url_userinfo``, ``url_fragment``, ``url_host``, ``url_port``, ``url_address``.
         """
         parts = _split(text, field)
@@ -137,4 +137,4 @@ def _port(parts: SplitResult, field: str) -> int:
 
 
 def _wrong(field: str, code: str, message: str) -> InvalidInput:
-    return InvalidInput(Problem(field, code, message), code=code)
+    return InvalidInput(Problem(field, code, message))

@@ -224,7 +224,8 @@ class Relay:
 
     async def _open_session(self, account: Account, wanted: Opening, seed: Seed) -> Seat:
         one, other = (PersonWanted(p, n) for p, n in zip((wanted.sender, wanted.other), wanted.labels, strict=True))
-        view = await self.sessions.open(account, SessionWanted(wanted.pool, (one, other)), seed)
+        session = SessionWanted(wanted.pool, (one, other), greeting=wanted.greeting)
+        view = await self.sessions.open(account, session, seed)
         seat = next(p for p in view.participants if p.slot == 1)
         return Seat(seat.number_id, view.session.id, seat.id)
 

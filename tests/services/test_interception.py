@@ -17,6 +17,7 @@ from relay.core import signing
 from relay.core.hooks import OnTimeout
 from relay.core.ids import IdKind, public
 from relay.core.model import State
+from relay.providers.guarded import open_guarded_transport
 from relay.services.texts import TextWanted
 from relay.storage.database import Database
 from tests.services.hook_server import (
@@ -32,7 +33,7 @@ from tests.services.hook_server import (
 )
 from tests.services.moves import watched_moves
 from tests.services.people import numbers, phone
-from tests.services.rig import Rig, Talk, start_talk
+from tests.services.rig import Rig, Talk, make_rig, start_talk
 from tests.services.sockets import sockets_of
 from tests.services.waiting import until
 
@@ -204,6 +205,24 @@ async def test_a_parked_text_is_asked_about_again_when_a_person_retries_it(
     assert (retried.state, before) == (State.QUEUED, [])
     assert await rig.send_all(talk.bucket) == 1
     assert len(hook.asked) == 2
+
+
+async def test_a_text_of_a_loop_is_asked_about_when_a_person_retries_it(db: Database, hook: HookServer) -> None:
+    async with open_guarded_transport(loopback_allowed=True) as guarded:
+        rig = await make_rig(db, guarded=guarded, loopback_webhooks=True, leg_repeats=2)
+        talk = await start_talk(rig)
+        await set_hook(rig, talk.pool, hook.url)
+        for _ in range(2):
+            await talk.say("ok")
+        await ask_all(rig, talk.pool)
+        (looped,) = await rig.rows("select id from message where state = 'parked' and reason = 'loop'")
+        asked = len(hook.asked)
+        await rig.relay.texts.retry(rig.account, looped["id"], await rig.seed())  # type: ignore[arg-type]  # a row's own value
+        before = await rig.due(talk.bucket)
+        await ask_all(rig, talk.pool)
+
+    assert looped["id"] not in before
+    assert (asked, len(hook.asked)) == (1, 2)
 
 
 async def test_a_parked_text_goes_when_a_person_discards_it(rig: Rig, hook: HookServer, talk: Talk) -> None:

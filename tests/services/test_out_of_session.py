@@ -86,6 +86,13 @@ async def test_a_session_is_opened_when_the_hook_wants_one(rig: Rig, hook: HookS
     assert [row["label"] for row in rows] == ["rider", "driver"]
 
 
+async def test_both_are_greeted_when_a_session_is_opened_without_a_word(rig: Rig, hook: HookServer) -> None:
+    hook.answer = says({"open": {"phone": BOB}})
+    await rig.text(ALICE, NUMBER, "order 991")
+
+    assert sorted(to for _, to, _ in await settle(rig)) == [ALICE, BOB]
+
+
 async def test_one_session_is_opened_when_the_process_dies_after_opening_it(rig: Rig, hook: HookServer) -> None:
     hook.answer = says({"open": {"phone": BOB}, "reply": "Here is Bob."})
     await rig.text(ALICE, NUMBER, "order 991")
@@ -161,6 +168,18 @@ async def test_whoever_has_opted_out_gets_no_answer(rig: Rig, hook: HookServer) 
     await rig.text(STRANGER, NUMBER, "hello?")
 
     assert await settle(rig) == []
+    assert await rig.states("notice") == []
+
+
+async def test_one_answer_is_sent_when_two_processes_ask(rig: Rig, hook: HookServer) -> None:
+    """As while a bucket changes hands."""
+    hook.answer = says({"reply": "Hello!"})
+    await rig.text(STRANGER, NUMBER, "hello?")
+    (pool,) = (await rig.relay.configuration.refreshed()).pools.values()
+    jobs = [job for _ in range(2) for job in await jobs_of(rig, pool.bucket)]
+    await asyncio.gather(*(job.ask() for job in jobs))
+
+    assert len(await settle(rig)) == len(hook.asked) - 1 == 1
 
 
 async def test_two_machines_that_answer_each_other_come_to_rest(rig: Rig, hook: HookServer) -> None:

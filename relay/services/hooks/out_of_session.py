@@ -33,12 +33,14 @@ from relay.vault.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A session that a hook wants, between whoever texted and somebody else; each with a label."""
+    """A session that a hook wants, between whoever texted and somebody else; each with a label. ``greeting``: both are told by us
+    that they can write to each other."""
 
     pool: Pool
     sender: Phone
     other: Phone
     labels: tuple[str, str]
+    greeting: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,8 @@ class OutOfSession:
         seed = Seed(call.made_at, hashlib.sha256(b"hook|" + call.id.bytes).digest()[:ENTROPY_BYTES])
         try:
             other = Phone.parse(answer.phone or "")
-            opening = Opening(pool, Phone.parse(letter.phone), other, (answer.sender_label, answer.label))
+            labels = (answer.sender_label, answer.label)
+            opening = Opening(pool, Phone.parse(letter.phone), other, labels, greeting=answer.reply is None)
             return answer, await self.open_session(account, opening, seed)
         except CallerMistake as mistake:
             where = {"pool": public(IdKind.POOL, pool.id), "code": mistake.code}
