@@ -28,7 +28,14 @@ redactions = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+deliveries = Counter(
+    "relay_webhook_deliveries",
+    "Tries of telling an endpoint of an event, by what became of the delivery",
+    ["result"],
+    registry=REGISTRY,
+)
 sessions = Counter("relay_sessions", "Sessions opened, reopened and closed", ["what"], registry=REGISTRY)
+hooks = Counter("relay_hook_answers", "What hooks said about texts", ["kind", "result"], registry=REGISTRY)
 requests = Counter("relay_api_requests", "API requests by route and status", ["route", "status"], registry=REGISTRY)
 ack_seconds = Histogram(
     "relay_webhook_seconds", "From a webhook's arrival to its answer", buckets=_QUICK, registry=REGISTRY

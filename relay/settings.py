@@ -76,7 +76,16 @@ class Settings(BaseSettings):
         le=100,
         description="The how many-th of the same text within a minute is parked; 0 = none; 1 and 2 are alike",
     )
+    person_rate: int = Field(
+        60,
+        ge=0,
+        le=10_000,
+        description="Texts a minute from one person over all numbers of a pool; more are parked; 0 = any",
+    )
     drain_within: float = Field(20.0, gt=0, description="Longest wait for sends under way when stopping")
+    loopback_webhooks: bool = Field(
+        False, description="Also post webhooks to plain http addresses of this machine; for tests and trials"
+    )
     carrier_url: Annotated[str, AfterValidator(_is_loopback)] = Field(
         "", description="A simulated carrier on this machine, in place of every provider; for tests and trials"
     )

@@ -77,6 +77,7 @@ _TOLD = {
     ("api_key", "revoked_at"),
     ("console_link", "used_at"),
     ("console_link", "refused_at"),
+    ("endpoint", "status"),
 }
 
 
@@ -84,7 +85,7 @@ def _told(statement: Statement) -> Iterator[str]:
     changes = sorted(f"{table}.{column}" for table, column in {*columns_set(statement)} & _TOLD)
     changes += [
         f"a new {table}"
-        for table in ("message", "session", "verification")
+        for table in ("message", "session", "verification", "endpoint")
         if re.search(rf"\binsert into {table}\b", statement.bare)
     ]
     if changes and not re.search(r"\binsert into event\b", statement.bare):

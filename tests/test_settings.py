@@ -111,6 +111,10 @@ def test_the_defaults_are_the_ones_that_were_decided() -> None:
         "redact_at_latest": 86400.0,
         "request_lease": 30.0,
         "api_rate": 200.0,
+        "leg_rate": 30,
+        "leg_repeats": 5,
+        "person_rate": 60,
         "drain_within": 20.0,
+        "loopback_webhooks": False,
         "carrier_url": "",
     }

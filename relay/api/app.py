@@ -39,6 +39,7 @@ from relay.api import (
     suppressions,
     templates,
     verifications,
+    webhooks,
 )
 from relay.api.call import Call, Endpoint, RawReply, Reply, Services
 from relay.api.limits import Limits
@@ -74,6 +75,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *audit.ENDPOINTS,
     *audit_exports.ENDPOINTS,
     *audit_witnesses.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 )
 
 # With a letter in it: one of digits alone may be a phone, and the log would keep it.
@@ -211,14 +213,16 @@ class _Visit:
         if isinstance(begun, Answer):
             return _replayed(begun)
         try:
-            response = _response(await self._handle(caller, body, begun.seed))
+            reply = await self._handle(caller, body, begun.seed)
         except RelayError as error:
             response = _refusal(error, self.request_id)
             if not _is_final(error):
                 await self.services.idempotency.let_go(begun)
                 return response
-        await self._store(begun, response)
-        return response
+            await self._store(begun, response)
+            return response
+        await self._store(begun, _response(reply.again if isinstance(reply, Reply) else reply))
+        return _response(reply)
 
     async def _store(self, begun: Begun, response: Response) -> None:
         try:

@@ -22,6 +22,7 @@ from relay.services.bulk_close import BulkClose
 from relay.services.connections import Connections
 from relay.services.erasure import Erasure
 from relay.services.holds import Holds
+from relay.services.hooks import Hooks
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
 from relay.services.keys import Caller, Keys
@@ -36,6 +37,8 @@ from relay.services.suppressions import Suppressions
 from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
+from relay.services.webhooks import Webhooks
+from relay.services.webhooks.ledger import Ledger
 from relay.storage.configuration import Account, Configuration
 from relay.storage.database import Database
 from relay.vault.vault import Vault
@@ -75,6 +78,8 @@ class Services(Protocol):
     @property
     def holds(self) -> Holds: ...
     @property
+    def hooks(self) -> Hooks: ...
+    @property
     def idempotency(self) -> Idempotency: ...
     @property
     def inbound(self) -> Inbound: ...
@@ -102,6 +107,10 @@ class Services(Protocol):
     def texts(self) -> Texts: ...
     @property
     def verifications(self) -> Verifications: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
+    @property
+    def ledger(self) -> Ledger: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +137,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a handler answers."""
+    """What a handler answers. ``shown_once``: fields that the same answer, given again, has as null."""
 
     body: Mapping[str, Any]
     status: int = 200
+    shown_once: tuple[str, ...] = ()
+
+    @property
+    def again(self) -> Reply:
+        """What is kept of it, to be given again."""
+        return Reply({**self.body, **dict.fromkeys(self.shown_once)}, self.status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from relay.api.answers import gives
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
 from relay.api.parameters import LIST
-from relay.api.schemas import NumberBody, NumberChangeBody, PoolBody, PoolChangeBody
+from relay.api.schemas import HooksBody, NumberBody, NumberChangeBody, PoolBody, PoolChangeBody
 from relay.api.shown import FullPool, Number, NumberPage, PoolPage
 from relay.api.shown import Pool as ShownPool
 from relay.core import ids
 from relay.core.errors import InvalidInput, NotFound, Problem
+from relay.core.hooks import HookKind, OnTimeout
 from relay.core.ids import IdKind, public
 from relay.core.model import NumberState, Scope
 from relay.core.phone import parse_number
 from relay.core.rules import Rule
 from relay.core.times import written
+from relay.services.hooks import HookWanted
 from relay.services.numbers import NumberView, NumberWanted
 from relay.services.pools import PoolReport
 from relay.storage.configuration import Pool
+from relay.storage.hooks import Hook
 
 
 async def add_number(call: Call) -> Reply:
@@ -81,10 +85,32 @@ async def read_pool(call: Call) -> Reply:
 async def change_pool(call: Call) -> Reply:
     body = call.read(PoolChangeBody)
     rules = None if body.rules is None else [Rule(rule.keyword, rule.reply or "") for rule in body.rules]
+    wanted = _hooks_wanted(call, body.hooks) if body.hooks else {}
     pool = await call.services.pools.change(
         call.account, call.path["id"], name=body.name, require_verified=body.require_verified, rules=rules
     )
-    return Reply(pool_json(pool))
+    secrets = await _change_hooks(call, pool, wanted)
+    if wanted:
+        pool = await call.services.pools.find(call.account, public(IdKind.POOL, pool.id))
+    return Reply(pool_json(pool, secrets))
+
+
+def _hooks_wanted(call: Call, body: HooksBody) -> dict[HookKind, HookWanted | None]:
+    """The hooks that are given, and None for those that are to go. Raises InvalidInput."""
+    given = {kind: getattr(body, kind) for kind in HookKind if kind in body.model_fields_set}
+    read = call.services.hooks.read
+    return {k: h and read(k, h.url, h.timeout, OnTimeout(getattr(h, "on_timeout", "allow"))) for k, h in given.items()}
+
+
+async def _change_hooks(call: Call, pool: Pool, wanted: Mapping[HookKind, HookWanted | None]) -> dict[HookKind, str]:
+    """Returns the secrets of new ones."""
+    secrets = {}
+    for kind, hook in wanted.items():
+        if hook is None:
+            await call.services.hooks.remove(pool, kind)
+        elif secret := await call.services.hooks.set(pool, hook):
+            secrets[kind] = secret
+    return secrets
 
 
 async def remove_pool(call: Call) -> Reply:
@@ -108,15 +134,27 @@ def number_json(v: NumberView) -> dict[str, Any]:
     }
 
 
-def pool_json(p: Pool) -> dict[str, Any]:
+def pool_json(p: Pool, secrets: Mapping[HookKind, str] | None = None) -> dict[str, Any]:
+    """``secrets``: of hooks that were just made. They are shown this once."""
     return {
         "id": public(IdKind.POOL, p.id),
         "name": p.name,
         "status": "ready" if p.ready else "preparing",
         "require_verified": p.require_verified,
         "rules": [{"keyword": rule.keyword, "reply": rule.reply or None} for rule in p.rules.values()],
+        "hooks": {kind: _hook_json(p.hook(kind), (secrets or {}).get(kind)) for kind in HookKind},
         "created_at": written(p.created_at),
     }
+
+
+def _hook_json(hook: Hook | None, secret: str | None) -> dict[str, Any] | None:
+    """Without its address, which may hold a token."""
+    if hook is None:
+        return None
+    shown: dict[str, Any] = {"timeout": hook.timeout}
+    if hook.kind is HookKind.INTERCEPT:
+        shown["on_timeout"] = hook.on_timeout
+    return {**shown, "secret": secret} if secret else shown
 
 
 def report_json(r: PoolReport) -> dict[str, Any]:
@@ -145,7 +183,7 @@ ENDPOINTS = (
              answers=gives(ShownPool, "pool_name_taken", status=201)),
     Endpoint("GET", "/v1/pools", _N, list_pools, "Pools, newest first", answers=gives(PoolPage)),
     Endpoint("GET", "/v1/pools/{id}", _N, read_pool, "How full a pool is", answers=gives(FullPool)),
-    Endpoint("PATCH", "/v1/pools/{id}", _N, change_pool, "Rename a pool, require proofs, set keyword rules",
+    Endpoint("PATCH", "/v1/pools/{id}", _N, change_pool, "Rename a pool, require proofs, set rules and hooks",
              PoolChangeBody, answers=gives(ShownPool, "pool_name_taken")),
     Endpoint("DELETE", "/v1/pools/{id}", _N, remove_pool, "Remove an empty pool", answers=gives(None, "pool_in_use")),
 )

@@ -212,12 +212,31 @@ class RuleBody(Body):
     reply: Text | None = None
 
 
+class HookBody(Body):
+    url: Annotated[str, Field(max_length=2000, description="https, port 443 or 8443, a public address")]
+    timeout: Annotated[int, Field(ge=1, le=10, description="seconds")] = 3
+    on_timeout: Literal["allow", "refuse"] = "refuse"
+
+
+class StrangerHookBody(Body):
+    url: Annotated[str, Field(max_length=2000, description="https, port 443 or 8443, a public address")]
+    timeout: Annotated[int, Field(ge=1, le=10, description="seconds")] = 3
+
+
+class HooksBody(Body):
+    """What is not given stays as it is; null takes a hook away."""
+
+    intercept: HookBody | None = None
+    out_of_session: StrangerHookBody | None = None
+
+
 class PoolChangeBody(Body):
     model_config = shown_by({"name": "noon"})
 
     name: Name | None = None
     require_verified: bool | None = None
     rules: Annotated[tuple[RuleBody, ...], Field(max_length=MOST_RULES)] | None = None
+    hooks: HooksBody | None = None
 
 
 class VerificationBody(Body):

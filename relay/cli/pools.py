@@ -11,6 +11,7 @@ from relay.cli.administration import AsJson, OfAccount, OnlyAccount, accounts_me
 from relay.cli.printing import print_facts, print_listing
 from relay.cli.running import say
 from relay.core.errors import NotFound
+from relay.core.hooks import HookKind, OnTimeout
 from relay.core.ids import IdKind, public
 from relay.services.pools import PoolReport
 from relay.wiring import Relay
@@ -49,6 +50,37 @@ def change(
         except NotFound:
             raise NotFound(f"{account} has no such pool: see `relay pools list`") from None
         say(f"{changed.name} takes {'people who proved their phone' if changed.require_verified else 'everybody'}")
+
+    administer(work)
+
+
+@app.command("hook")
+def hook(
+    account: OfAccount,
+    pool: Annotated[str, typer.Argument(metavar="NAME_OR_ID")],
+    url: Annotated[str, typer.Argument(metavar="URL")] = "",
+    kind: Annotated[HookKind, typer.Option("--kind", help="What is it asked about?")] = HookKind.INTERCEPT,
+    timeout: Annotated[int, typer.Option(help="Seconds to wait for an answer, 1 to 10")] = 3,
+    on_timeout: Annotated[OnTimeout, typer.Option(help="What happens when none comes")] = OnTimeout.REFUSE,
+    remove: Annotated[bool, typer.Option("--remove", help="Ask nobody any more")] = False,
+) -> None:
+    """Have your own server asked about a pool's texts: before one leaves, or when nobody is there to get it. The secret of a new
+    hook is printed, this once."""
+
+    async def work(relay: Relay) -> None:
+        owner = await relay.accounts.by_name(account)
+        try:
+            found = await relay.pools.find(owner, pool)
+        except NotFound:
+            raise NotFound(f"{account} has no such pool: see `relay pools list`") from None
+        if remove:
+            await relay.hooks.remove(found, kind)
+            say(f"the {kind} hook of {found.name} is gone")
+            return
+        wanted = relay.hooks.read(kind, url, timeout, on_timeout)
+        if secret := await relay.hooks.set(found, wanted):
+            typer.echo(secret)
+        say(f"the {kind} hook of {found.name} is set")
 
     administer(work)
 

@@ -129,7 +129,14 @@ def _house(given: Settings, *, ephemeral: bool) -> Iterator[_House]:
     """The listening socket before anything else, then the carrier and the database, which start side by side."""
     with listen(_HOST, given.port) as listener, _folder(given, ephemeral=ephemeral) as folder:
         url = f"http://{_HOST}:{listener.getsockname()[1]}"
-        changes = {"database_url": "", "data_dir": folder, "keyring": None, "public_url": url, **_BRISK}
+        changes = {
+            "database_url": "",
+            "data_dir": folder,
+            "keyring": None,
+            "public_url": url,
+            "loopback_webhooks": True,
+            **_BRISK,
+        }
         settings = given.model_copy(update=changes)
         memory = memories.recall(folder)
         with Child.start(memory) as carrier, database(settings) as dsn:
@@ -269,6 +276,7 @@ def _print_welcome(address: _Address, folder: Path) -> None:
         Text.assemble(("  Audit       ", "dim"), f"{address.url}/console", ("  key ", "dim"), address.audit_key),
         Text.assemble(("  API         ", "dim"), f"{address.url}/v1"),
         Text.assemble(("  Key         ", "dim"), address.api_key),
+        Text.assemble(("  Webhooks    ", "dim"), "may go to http:// addresses of this machine"),
         Text.assemble(("  Data        ", "dim"), f"{folder}\n"),
         Text("  Open a session from another terminal:", style="dim"),
         Text(f"  curl -s {address.url}/v1/sessions \\"),

@@ -37,6 +37,7 @@ class Source(StrEnum):
     ANSWERS = "answers"
     SUPPRESSIONS = "suppressions"
     FANOUTS = "fanouts"
+    HOOK_CALLS = "hook_calls"
     PRIVACY_REQUESTS = "privacy_requests"
     PRIVACY_EXPORTS = "privacy_exports"
     CARRIER_COPIES = "carrier_copies"
@@ -89,9 +90,13 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "outbox": {
         _C.TEXT: Told(Source.TEXTS, "by their messages: from arrival until accepted by the carrier, refused or expired")
     },
+    "hook_call": _by_own_time(_C.TEXT, Source.HOOK_CALLS, "when the text arrived"),
     "attempt": _by_own_time(_C.ATTEMPT, Source.ATTEMPTS, "when it began"),
     "event": _by_own_time(_C.EVENT, Source.EVENTS, "when it happened"),
     "sealed_event": {_C.EVENT: Told(Source.NOTHING, "not counted: it only says which events are in the log")},
+    "numbered_event": {_C.EVENT: Told(Source.NOTHING, "not counted: it only gives events their numbers")},
+    "delivery": {_C.EVENT: Told(Source.NOTHING, "not counted: each is of an event, and those are")},
+    "session_sequence": {_C.SESSION: Told(Source.NOTHING, "not counted: each is of a session, and those are")},
     "audit_entry": _by_own_time(_C.AUDIT_ENTRY, Source.AUDIT_ENTRIES, "when it was sealed"),
     "audit_tree": _HASHES,
     "audit_tile": _HASHES,
@@ -103,6 +108,8 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "bulk_close": _BULK_CLOSE,
     "bulk_close_part": _BULK_CLOSE,
     "sealing": _OPERATION,
+    "numbering": _OPERATION,
+    "endpoint_health": _OPERATION,
     "hold": {_C.HOLD: Told(Source.HOLDS, "by when their session was opened")},
     "erasure": _by_own_time(_C.SESSION, Source.ERASURES, "when it was asked for"),
     "verification": _by_own_time(_C.VERIFICATION, Source.VERIFICATIONS, "when the code was sent"),
@@ -119,6 +126,8 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "turn": {_C.TURN: Told(Source.NOTHING, "not counted: a row does not say whose it is")},
     "api_key": _by_own_time(_C.CREDENTIALS, Source.API_KEYS, "when it was made"),
     "connection": _configured(_C.CREDENTIALS, "by when it was made"),
+    "endpoint": _configured(_C.CREDENTIALS, "by when it was made"),
+    "pool_hook": _configured(_C.CREDENTIALS, "by when it was made"),
     "account": _configured(_C.CONFIGURATION, "by when it was made"),
     "pool": _configured(_C.CONFIGURATION, "by when it was made"),
     "number": _configured(_C.CONFIGURATION, "by when it was rented"),

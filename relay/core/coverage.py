@@ -13,7 +13,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from relay.core.model import CloseReason, NumberState, State, VerificationStatus
-from relay.core.periods import EVENTS_FOR
+from relay.core.periods import AUDIT_ENTRIES_FOR, EVENTS_FOR
 
 #: For so long after it happened an event is surely still there: forgetting may be an hour early, never more.
 LOOKED_BACK = EVENTS_FOR - timedelta(hours=1)
@@ -126,6 +126,9 @@ class Fault(StrEnum):
 def fault_of(event: Sealed, now: datetime) -> Fault | None:
     """What is wrong with an event; None = nothing, or not yet."""
     if event.entry is None:
-        late = event.at <= now - SEALED_WITHIN
-        return Fault.NO_ENTRY if event.is_marked else Fault.NOT_SEALED if late else None
+        if event.is_marked:
+            return (
+                Fault.NO_ENTRY if event.at > now - AUDIT_ENTRIES_FOR else None
+            )  # an event under a hold outlives its entry
+        return Fault.NOT_SEALED if event.at <= now - SEALED_WITHIN else None
     return Fault.OTHER_ENTRY if event.entry not in ("", event.type) else None

@@ -38,16 +38,18 @@ RULES: Mapping[DataClass, Rule] = {
         columns(participant="sealed_phone epoch_id"),
     ),
     DataClass.TEXT: Rule(
-        "texts that still have to leave, with the phone that each is for",
+        "texts that still have to leave, with the phone that each is for; texts that a hook is asked about, with whose they are",
         "the two people of a session; people who get an automatic answer",
         "to hand the text over to the carrier",
         None,
         "the carrier has accepted or refused it; at most 4 hours when waiting (of one for later: after its time, at most 7"
-        " days ahead), 72 hours when parked",
+        " days ahead), 72 hours when parked; the hook has answered, at most 10 minutes",
         "transit key",
         columns(
             outbox="bucket message_id account_id session_id to_participant leg_no party_index kind number_id segments"
-            " sealed_phone sealed_text transit_id phase asked arrived_at due_at deadline_at"
+            " sealed_phone sealed_text transit_id phase asked arrived_at due_at"
+            " deadline_at ask_at",
+            hook_call="bucket id account_id number_id sealed_phone sealed_text transit_id made_at",
         ),
     ),
     DataClass.CARRIER_COPY: Rule(
@@ -116,6 +118,7 @@ RULES: Mapping[DataClass, Rule] = {
             " geo_fallback seating people_since",
             participant="bucket id session_id slot status label number_id",
             erasure="bucket session_id account_id asked_at",
+            session_sequence="bucket session_id last",
         ),
     ),
     DataClass.MESSAGE: Rule(
@@ -147,8 +150,11 @@ RULES: Mapping[DataClass, Rule] = {
         "30 days after it happened",
         CLEAR,
         columns(
-            event="bucket id account_id type session_id participant_id message_id number_id verification_id reason at",
+            event="bucket id account_id type session_id participant_id message_id number_id verification_id endpoint_id reason"
+            " at",
             sealed_event="bucket event_id",
+            numbered_event="bucket event_id n",
+            delivery="bucket endpoint_id event_id account_id state tries made_at due_at last_at last_status failure",
         ),
     ),
     DataClass.AUDIT_ENTRY: Rule(
@@ -270,7 +276,7 @@ RULES: Mapping[DataClass, Rule] = {
         columns(turn="bucket name at"),
     ),
     DataClass.CREDENTIALS: Rule(
-        "API keys, as hashes, and the credentials at carriers",
+        "API keys, as hashes, the credentials at carriers, and the addresses and secrets of webhooks and hooks",
         _STAFF,
         "to let in who may, and to be let in",
         None,
@@ -281,6 +287,8 @@ RULES: Mapping[DataClass, Rule] = {
             audit_reader="bucket key_id noted_at",
             console_link="bucket key_id account_id secret_hash created_at expires_at used_at used_by refused_at",
             connection="id account_id provider sealed_credentials key_id created_at",
+            endpoint="id account_id events status disabled_reason changed_at sealed_settings key_id created_at",
+            pool_hook="id account_id pool_id kind timeout on_timeout sealed_settings key_id created_at",
         ),
     ),
     DataClass.CONFIGURATION: Rule(
@@ -313,6 +321,8 @@ RULES: Mapping[DataClass, Rule] = {
             process="owner until",
             forgetting="bucket passed_at",
             sealing="bucket account_id looked_to",
+            numbering="bucket looked_to",
+            endpoint_health="bucket endpoint_id failing_since",
             journal="id position",
             configuration="id version",
             keyring_check="purpose key_id answer use_from in_use in_use_since destroyed_at told_of_use told_of_end",

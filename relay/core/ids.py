@@ -34,6 +34,7 @@ class IdKind(StrEnum):
 
     ACCOUNT = "acc"
     CONNECTION = "con"
+    ENDPOINT = "whk"
     EVENT = "evt"
     KEY = "key"
     MESSAGE = "msg"

@@ -16,11 +16,12 @@ WINDOW = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class LegLimits:
-    """How much may be said to one person of a session within a minute; 0 = anything. ``repeats``: the how many-th of the same is
-    too much."""
+    """How much may be said within a minute, 0 = anything: to one person of a session, and by one person to everybody in a pool.
+    ``repeats``: the how many-th of the same is too much."""
 
     per_minute: int = 30
     repeats: int = 5
+    per_person: int = 60
 
 
 def too_many(texts: Sequence[UUID], counted: int, most: int) -> Sequence[UUID]:

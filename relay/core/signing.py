@@ -4,8 +4,7 @@ What is signed is ``id.timestamp.body`` under HMAC-SHA256; the header holds one 
 separated by spaces, so that a receiver who knows the old secret or the new one is content. Chance, the time and the tolerance
 are given.
 
-A receiver of ours would refuse with ``SignatureRefused`` whatever the garbage: a header that cannot be read is one that does
-not match.
+Whatever the garbage, ``verify`` raises ``SignatureRefused``: a header that cannot be read is one that does not match.
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 

@@ -55,10 +55,10 @@ class GuardedTransport:
     """Posts to customers' endpoints. An async context manager; close it when nothing is being posted."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, tls: ssl.SSLContext, resolver: Resolver, *, loopback_allowed: bool
+        self, open_session: Callable[[], aiohttp.ClientSession], resolver: Resolver, *, loopback_allowed: bool
     ) -> None:
-        self._session = session
-        self._tls = tls
+        self._open_session = open_session
+        self._session: aiohttp.ClientSession | None = None  # opened when first needed
         self._resolve = resolver
         self._loopback_allowed = loopback_allowed
 
@@ -102,13 +102,14 @@ class GuardedTransport:
         self, url: CustomerUrl, address: str, body: bytes, headers: Mapping[str, str], limits: aiohttp.ClientTimeout
     ) -> CustomerAnswer:
         place = f"[{address}]" if ":" in address else address
+        if self._session is None:
+            self._session = self._open_session()
         async with self._session.post(
             f"{url.scheme}://{place}:{url.port}{url.target}",
             data=body,
             # A compressed answer could be small on the wire and huge in memory.
             headers={"user-agent": "relay", "accept-encoding": "identity", **headers, "host": url.authority},
             allow_redirects=False,
-            ssl=self._tls,
             server_hostname=url.host if url.scheme == "https" else None,
             timeout=limits,
         ) as answer:
@@ -116,7 +117,8 @@ class GuardedTransport:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        if self._session is not None:
+            await self._session.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,17 +136,20 @@ def open_guarded_transport(
     tls: ssl.SSLContext | None = None,
     connections: int = 64,
 ) -> GuardedTransport:
-    """The transport for real use, at most ``connections`` sockets. Must be called where the event loop runs.
+    """The transport for real use, at most ``connections`` sockets.
 
     ``loopback_allowed`` is the sandbox, whose customers stand on the same machine. ``tls`` decides whom to trust;
     the world's authorities if not given.
     """
-    connector = aiohttp.TCPConnector(limit=connections, force_close=True)
-    session = aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
-    )
-    trusted = tls or httpx.create_ssl_context(trust_env=False)
-    return GuardedTransport(session, trusted, resolver or _system_resolver(), loopback_allowed=loopback_allowed)
+
+    def session() -> aiohttp.ClientSession:
+        trusted = tls or httpx.create_ssl_context(trust_env=False)
+        connector = aiohttp.TCPConnector(limit=connections, force_close=True, ssl=trusted)
+        return aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+        )
+
+    return GuardedTransport(session, resolver or _system_resolver(), loopback_allowed=loopback_allowed)
 
 
 def _system_resolver() -> Resolver:

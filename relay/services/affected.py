@@ -83,7 +83,9 @@ def _configured(directory: Directory, account: Account, table: str, until: datet
     made = {
         "account": [account.created_at],
         "connection": [c.created_at for c in directory.connections_of(account.id)],
+        "endpoint": [e.created_at for e in directory.endpoints_of(account.id)],
         "pool": [p.created_at for p in directory.pools_of(account.id)],
+        "pool_hook": [hook.created_at for p in directory.pools_of(account.id) for hook in p.hooks],
         "number": [n.created_at for n in directory.numbers.values() if n.account_id == account.id],
     }
     return sum(at <= until for at in made[table])

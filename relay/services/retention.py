@@ -15,7 +15,7 @@ from relay.core.data_class import DataClass
 from relay.core.periods import TURNS_FOR, keys_forgotten_before
 from relay.providers.base import Adapter
 from relay.storage import holdings, people, retention, sessions
-from relay.storage.configuration import Account, Configuration, Connection, Directory, Number, Pool
+from relay.storage.configuration import Account, Configuration, Connection, Directory, Endpoint, Number, Pool
 from relay.storage.database import Database, Transaction
 from relay.storage.holdings import Holding
 
@@ -126,12 +126,12 @@ class Retention:
 def _configured(directory: Directory, account: Account | None) -> list[Holding]:
     """What lies in the tables that every process knows by heart."""
 
-    def mine(rows: Iterable[Pool | Number | Connection]) -> list[datetime]:
+    def mine(rows: Iterable[Pool | Number | Connection | Endpoint]) -> list[datetime]:
         return [row.created_at for row in rows if account is None or row.account_id == account.id]
 
     accounts = [a.created_at for a in directory.accounts.values() if account is None or a.id == account.id]
     configured = accounts + mine(directory.pools.values()) + mine(directory.numbers.values())
-    connections = mine(directory.connections.values())
+    connections = mine(directory.connections.values()) + mine(directory.endpoints.values())
     return [
         Holding(DataClass.CONFIGURATION, len(configured), min(configured, default=None)),
         Holding(DataClass.CREDENTIALS, len(connections), min(connections, default=None)),

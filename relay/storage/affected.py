@@ -32,6 +32,7 @@ _DATED = {
     Source.VERIFICATIONS: _SQL["verifications"],
     Source.ANSWERS: _SQL["answers"],
     Source.FANOUTS: _SQL["fanouts"],
+    Source.HOOK_CALLS: _SQL["hook_calls"],
     Source.PRIVACY_REQUESTS: _SQL["privacy_requests"],
     Source.PRIVACY_EXPORTS: _SQL["privacy_exports"],
     Source.CARRIER_COPIES: _SQL["carrier_copies"],

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
+from relay.core.hooks import HookKind
 from relay.core.model import OnAmbiguous
 from relay.core.phone import NumberKind
 from relay.core.quiet_hours import QuietHours
 from relay.core.rules import Rule, by_word
-from relay.storage import queries
+from relay.core.webhooks import DisabledReason, EndpointStatus
+from relay.storage import hooks, queries
 from relay.storage.database import Database, Row, Transaction
+from relay.storage.hooks import Hook
 
 _SQL = queries.load("configuration")
 MAX_AGE = 1.0  # seconds
@@ -60,6 +63,25 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The account's webhook address, sealed with its secrets. ``changed_at``: since when it has its status."""
+
+    id: UUID
+    account_id: UUID
+    events: tuple[str, ...]
+    status: EndpointStatus
+    disabled_reason: DisabledReason | None
+    changed_at: datetime
+    sealed_settings: bytes = field(repr=False)
+    key_id: int
+    created_at: datetime
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.status is EndpointStatus.ENABLED
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """Numbers that sessions draw from. All that happens in it happens in its bucket."""
 
@@ -71,6 +93,10 @@ class Pool:
     created_at: datetime
     require_verified: bool = False
     rules: Mapping[str, Rule] = field(default_factory=dict)  #: by the word as texts are compared
+    hooks: tuple[Hook, ...] = ()
+
+    def hook(self, kind: HookKind) -> Hook | None:
+        return next((hook for hook in self.hooks if hook.kind is kind), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +128,7 @@ class Directory:
         tuple[UUID, str], frozenset[int]
     ]  #: (account, number) -> where its texts were recorded before
     former_pools: Mapping[UUID, frozenset[int]] = field(default_factory=dict)  #: account -> buckets of removed pools
+    endpoints: Mapping[UUID, Endpoint] = field(default_factory=dict)
 
     @cached_property
     def number_by_e164(self) -> Mapping[tuple[UUID, str], Number]:
@@ -141,6 +168,35 @@ class Directory:
         for number in self.numbers.values():
             grouped.setdefault(self.pools[number.pool_id].bucket, set()).add(number.id)
         return {bucket: frozenset(numbers) for bucket, numbers in grouped.items()}
+
+    @cached_property
+    def endpoints_by_bucket(self) -> Mapping[int, tuple[Endpoint, ...]]:
+        """The endpoints of all accounts of which something may happen in each bucket, disabled ones too."""
+        grouped: dict[int, list[Endpoint]] = {}
+        for account_id in {endpoint.account_id for endpoint in self.endpoints.values()}:
+            for bucket in self.buckets_of(account_id):
+                grouped.setdefault(bucket, []).extend(self.endpoints_of(account_id))
+        return {bucket: tuple(endpoints) for bucket, endpoints in grouped.items()}
+
+    def endpoints_of(self, account_id: UUID) -> list[Endpoint]:
+        return [e for e in self.endpoints.values() if e.account_id == account_id]
+
+    @cached_property
+    def intercepted(self) -> Mapping[UUID, Pool]:
+        """The numbers whose texts leave only when a hook of their pool has allowed it."""
+        pools = {pool.id: pool for pool in self.pools.values() if pool.hook(HookKind.INTERCEPT)}
+        return {n.id: pools[n.pool_id] for n in self.numbers.values() if n.pool_id in pools} if pools else {}
+
+    @cached_property
+    def answered_for(self) -> frozenset[UUID]:
+        """The numbers of pools whose hook is asked about texts that nobody is there to get."""
+        pools = {pool.id for pool in self.pools.values() if pool.hook(HookKind.OUT_OF_SESSION)}
+        return frozenset(n.id for n in self.numbers.values() if n.pool_id in pools) if pools else frozenset()
+
+    @cached_property
+    def hooked_buckets(self) -> frozenset[int]:
+        """Where there is a hook to be asked."""
+        return frozenset(pool.bucket for pool in self.pools.values() if pool.hooks)
 
     def pools_of(self, account_id: UUID) -> list[Pool]:
         return [p for p in self.pools.values() if p.account_id == account_id]
@@ -187,7 +243,11 @@ class Configuration:
 async def _read(tx: Transaction, version: int) -> Directory:
     accounts = [account_from(row) for row in await tx.fetch(_SQL["accounts"])]
     connections = [Connection(**row) for row in await tx.fetch(_SQL["connections"])]
-    pools = [_pool(row) for row in await tx.fetch(_SQL["pools"])]
+    endpoints = [endpoint_from(row) for row in await tx.fetch(_SQL["endpoints"])]
+    hooked: dict[UUID, list[Hook]] = {}
+    for hook in await hooks.all_hooks(tx):
+        hooked.setdefault(hook.pool_id, []).append(hook)
+    pools = [_pool(row, hooked.get(row["id"], ())) for row in await tx.fetch(_SQL["pools"])]
     numbers = [_number(row) for row in await tx.fetch(_SQL["numbers"])]
     former: dict[tuple[UUID, str], set[int]] = {}
     for row in await tx.fetch(_SQL["former_numbers"]):
@@ -204,6 +264,7 @@ async def _read(tx: Transaction, version: int) -> Directory:
         numbers={n.id: n for n in numbers if n.pool_id in known},
         former_buckets={number: frozenset(buckets) for number, buckets in former.items()},
         former_pools={account: frozenset(buckets) for account, buckets in gone.items()},
+        endpoints={e.id: e for e in endpoints},
     )
 
 
@@ -216,10 +277,19 @@ def account_from(row: Row) -> Account:
     return Account(**values)
 
 
-def _pool(row: Row) -> Pool:
+def endpoint_from(row: Row) -> Endpoint:
+    """An endpoint from a row with all its columns."""
+    values = dict(row)
+    values["events"] = tuple(values["events"])
+    values["status"] = EndpointStatus(values["status"])
+    values["disabled_reason"] = values["disabled_reason"] and DisabledReason(values["disabled_reason"])
+    return Endpoint(**values)
+
+
+def _pool(row: Row, hooked: Sequence[Hook]) -> Pool:
     values = dict(row)
     rules = by_word([Rule(**rule) for rule in values.pop("rules")])
-    return Pool(ready=values.pop("status") == "ready", rules=rules, **values)
+    return Pool(ready=values.pop("status") == "ready", rules=rules, hooks=tuple(hooked), **values)
 
 
 def _number(row: Row) -> Number:

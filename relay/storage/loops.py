@@ -61,6 +61,13 @@ async def said_lately(tx: Transaction, bucket: int, session_ids: Iterable[UUID])
     return {(row["session_id"], row["to_participant"]): row["n"] for row in rows}
 
 
+async def said_by(tx: Transaction, bucket: int, party_indexes: Iterable[bytes]) -> dict[bytes, int]:
+    """How many texts people have sent within a minute, to whomever."""
+    since = first_id_at(bucket, tx.now - WINDOW)
+    rows = await tx.fetch(_SQL["said_by"], bucket, list(party_indexes), since)
+    return {row["party_index"]: row["n"] for row in rows}
+
+
 async def park(tx: Transaction, bucket: int, message_ids: Sequence[UUID]) -> None:
     """Park texts that nothing has been tried with yet."""
     event_ids = tx.new_ids(bucket, len(message_ids))

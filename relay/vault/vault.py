@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from relay.vault.codes import Codes
 from relay.vault.credentials import CredentialBox
+from relay.vault.endpoint_box import EndpointBox
 from relay.vault.envelopes import Envelopes
+from relay.vault.hook_box import HookBox
 from relay.vault.keyring import Keyring
 from relay.vault.log_keys import LogKeys
 from relay.vault.party_index import PartyIndexes
@@ -23,7 +25,9 @@ class Vault:
     indexes: PartyIndexes
     tokens: Tokens
     credentials: CredentialBox
+    endpoints: EndpointBox
     envelopes: Envelopes
+    hooks: HookBox
     codes: Codes
     log_keys: LogKeys
 
@@ -36,7 +40,9 @@ def open_vault(keyring: Keyring) -> Vault:
         PartyIndexes(keyring),
         Tokens(keyring),
         CredentialBox(sealing),
+        EndpointBox(sealing),
         Envelopes(sealing),
+        HookBox(sealing),
         Codes(keyring),
         LogKeys(keyring),
     )

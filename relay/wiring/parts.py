@@ -6,16 +6,19 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from relay.core.delivery import AmbiguityTimes
 from relay.core.errors import KeyringRefused
+from relay.core.ids import Seed
 from relay.core.loops import LegLimits
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
+from relay.providers.guarded import GuardedTransport, open_guarded_transport
 from relay.providers.transport import Transport, open_transport
 from relay.services.accounts import Accounts
 from relay.services.affected import Affected
@@ -32,6 +35,10 @@ from relay.services.depths import Depths
 from relay.services.erasure import Erasure
 from relay.services.expiry import Expiry
 from relay.services.holds import Holds
+from relay.services.hooks import Hooks
+from relay.services.hooks.asking import Asking
+from relay.services.hooks.interception import Interception
+from relay.services.hooks.out_of_session import Opening, OutOfSession, Seat
 from relay.services.idempotency import Idempotency
 from relay.services.inbound import Inbound
 from relay.services.keys import Keys
@@ -46,16 +53,21 @@ from relay.services.rotation import Rotation
 from relay.services.rules import KeywordRules
 from relay.services.scheduling import Scheduling
 from relay.services.sending import Sending, SendSettings
-from relay.services.sessions import Sessions
+from relay.services.sessions import PersonWanted, Sessions, SessionWanted
 from relay.services.subjects import Subjects
 from relay.services.suppressions import Suppressions
 from relay.services.templates import Templates
 from relay.services.texts import Texts
 from relay.services.verifications import Verifications
+from relay.services.webhooks import Webhooks
+from relay.services.webhooks.delivering import Delivering
+from relay.services.webhooks.ledger import Ledger
+from relay.services.webhooks.posting import Posting
+from relay.services.webhooks.telling import Telling
 from relay.settings import Settings
 from relay.storage import database, migrate
 from relay.storage import keyring as published
-from relay.storage.configuration import Configuration
+from relay.storage.configuration import Account, Configuration
 from relay.storage.database import Database
 from relay.vault import keyring_file
 from relay.vault.carrier_copies import CarrierCopies
@@ -78,8 +90,8 @@ class Relay:
     vault: Vault
     adapters: dict[str, Adapter]
     transport: Transport
+    customers: GuardedTransport
     accounts: Accounts
-    affected: Affected
     audit_log: AuditLog
     connections: Connections
     idempotency: Idempotency
@@ -90,6 +102,8 @@ class Relay:
     subjects: Subjects
     texts: Texts
     verifications: Verifications
+    telling: Telling
+    delivering: Delivering
     inbound: Inbound
     optouts: OptOuts
     receipts: Receipts
@@ -151,6 +165,50 @@ class Relay:
         return Templates(self.database)
 
     @property
+    def affected(self) -> Affected:
+        """Whom a leak concerns."""
+        return Affected(self.database, self.configuration)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Where accounts want to be told what happens."""
+        return Webhooks(self.database, self.configuration, self.delivering.posting)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What has happened, and which endpoint was told."""
+        return Ledger(self.database, self.configuration)
+
+    @property
+    def hooks(self) -> Hooks:
+        """Hooks of pools as their owner sets them."""
+        return Hooks(self.database, self.configuration, self.vault, http_allowed=self.settings.loopback_webhooks)
+
+    @property
+    def interception(self) -> Interception:
+        """Hooks as they are asked about texts that want to leave."""
+        return Interception(self.database, self.configuration, self.vault, self._asking, self._queued)
+
+    @property
+    def out_of_session(self) -> OutOfSession:
+        """Hooks as they are asked about texts that nobody was there to get."""
+        parts = (self.database, self.configuration, self.vault, self._asking)
+        return OutOfSession(*parts, self._open_session, self._queued)
+
+    @property
+    def _asking(self) -> Asking:
+        return Asking(self.database, self.vault, self.customers, http_allowed=self.settings.loopback_webhooks)
+
+    async def _queued(self, bucket: int) -> None:
+        await self.wakeup.hint(bucket, self.database)
+
+    async def _open_session(self, account: Account, wanted: Opening, seed: Seed) -> Seat:
+        one, other = (PersonWanted(p, n) for p, n in zip((wanted.sender, wanted.other), wanted.labels, strict=True))
+        view = await self.sessions.open(account, SessionWanted(wanted.pool, (one, other)), seed)
+        seat = next(p for p in view.participants if p.slot == 1)
+        return Seat(seat.number_id, view.session.id, seat.id)
+
+    @property
     def public_url(self) -> str:
         """Where the world finds this installation."""
         return self.settings.public_url
@@ -170,8 +228,11 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
         await migrate.check(db)
         vault = open_vault(await open_keyring(db, settings.keyring_path, may_make=settings.keyring is None))
         times = {"deadline": settings.send_deadline, "connect_timeout": settings.connect_timeout}
-        async with open_transport(connections=settings.sockets + AT_ONCE, **times) as transport:
-            relay = build(settings, db, vault, transport)
+        async with (
+            open_transport(connections=settings.sockets + AT_ONCE, **times) as transport,
+            open_guarded_transport(loopback_allowed=settings.loopback_webhooks) as guarded,
+        ):
+            relay = build(settings, db, vault, transport, guarded)
             if not restoring:
                 await relay.restoring.check()
                 await relay.rotation.look()
@@ -180,22 +241,24 @@ async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -
         await db.close()
 
 
-def build(settings: Settings, db: Database, vault: Vault, transport: Transport) -> Relay:
-    """Put the parts together."""
+def build(
+    settings: Settings, db: Database, vault: Vault, transport: Transport, guarded: GuardedTransport | None = None
+) -> Relay:
+    """Put the parts together. ``transport`` leads to providers, ``guarded`` to customers' addresses; whoever asks and
+    tells nobody need not open one."""
     config = Configuration(db)
     adapters = {adapter.name: adapter for adapter in PROVIDERS}
     base_urls = dict.fromkeys(adapters, settings.carrier_url) if settings.carrier_url else {}
     ambiguity_times = AmbiguityTimes(settings.ask_after, settings.give_up_after)
     wakeup = Wakeup()
-
-    async def queued(bucket: int) -> None:
-        await wakeup.hint(bucket, db)
-
+    queued = partial(wakeup.hint, database=db)
     copies = _carrier_copies(settings, vault, adapters)
     optouts = OptOuts(db, config, vault, adapters, queued, copies)
     rules = KeywordRules(db, config, vault, queued, copies)
     audit_log = AuditLog(db, config, vault, urlsplit(settings.public_url).netloc)
     erasure = Erasure(db, rotates=settings.rotate_keys, erase_entries=audit_log.erase_session)
+    customers = guarded or open_guarded_transport(loopback_allowed=settings.loopback_webhooks)
+    posting = Posting(vault, customers, http_allowed=settings.loopback_webhooks)
     send_settings = SendSettings(settings.public_url, base_urls, ambiguity=ambiguity_times)
     return Relay(
         settings=settings,
@@ -204,8 +267,8 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         vault=vault,
         adapters=adapters,
         transport=transport,
+        customers=customers,
         accounts=Accounts(db, config),
-        affected=Affected(db, config),
         audit_log=audit_log,
         connections=Connections(db, config, vault, adapters, transport, base_urls),
         idempotency=Idempotency(db, vault, timedelta(seconds=settings.request_lease)),
@@ -216,6 +279,8 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
         verifications=Verifications(db, config, vault, queued),
+        telling=Telling(db, config),
+        delivering=Delivering(db, config, posting),
         inbound=Inbound(db, config, vault, optouts.take, queued, copies, rules.take, _leg_limits(settings)),
         optouts=optouts,
         receipts=Receipts(db, copies, optouts.spread),
@@ -234,7 +299,7 @@ def build(settings: Settings, db: Database, vault: Vault, transport: Transport) 
 
 
 def _leg_limits(settings: Settings) -> LegLimits:
-    return LegLimits(settings.leg_rate, settings.leg_repeats)
+    return LegLimits(settings.leg_rate, settings.leg_repeats, settings.person_rate)
 
 
 def _carrier_copies(settings: Settings, vault: Vault, adapters: Mapping[str, Adapter]) -> CarrierCopies:

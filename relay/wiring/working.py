@@ -13,6 +13,8 @@ from relay.core.errors import StorageUnavailable
 from relay.services.inbound.departures import Closed
 from relay.wiring.parts import Relay
 from relay.wiring.steps import steps
+from relay.worker.asker import Asker
+from relay.worker.herald import Herald
 from relay.worker.keykeeper import KeyKeeper
 from relay.worker.leases import Leases
 from relay.worker.sender import Sender, SenderSettings
@@ -53,8 +55,12 @@ async def working(relay: Relay) -> AsyncIterator[Leases]:
     )
     leases.busy = sender.busy
     relay.inbound.gate = sender.departures
+    desks = (relay.interception, relay.out_of_session)
+    asker = Asker(relay.configuration, desks, leases=leases, poll=settings.busy_poll)
+    relay.wakeup.beside = asker.hear
     house = Upkeep(leases, steps(relay))
-    runs = (leases.run(), relay.wakeup.listen(relay.database), sender.run(), house.run())
+    herald = Herald(leases, relay.configuration, relay.telling, relay.delivering)
+    runs = (leases.run(), relay.wakeup.listen(relay.database), sender.run(), asker.run(), house.run(), herald.run())
     tasks = [asyncio.create_task(run) for run in runs]
     for task in tasks:
         task.add_done_callback(_must_not_end)

@@ -21,13 +21,14 @@ class Wakeup:
 
     def __init__(self) -> None:
         self.served_here: Callable[[int], bool] = lambda _: False
+        self.beside: Callable[[int], None] = lambda _: None  #: hears of new work, too
         self._at: dict[int, float] = {}
         self._changed = asyncio.Event()
 
     async def hint(self, bucket: int, database: Database) -> None:
         """There is new work in this bucket: look at once, or tell whichever process owns it."""
         if self.served_here(bucket):
-            self.now(bucket)
+            self._tell(bucket)
         else:
             await database.notify(CHANNEL, str(bucket))
 
@@ -72,4 +73,8 @@ class Wakeup:
 
     def _hear(self, payload: str) -> None:
         if payload.isdecimal():
-            self.now(int(payload))
+            self._tell(int(payload))
+
+    def _tell(self, bucket: int) -> None:
+        self.now(bucket)
+        self.beside(bucket)

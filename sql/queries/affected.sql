@@ -174,6 +174,11 @@ select count(*) as records, count(distinct a.party_index) as people
 select count(*) as records, count(distinct f.party_index) as people from fanout f
  where f.bucket = $1::smallint and f.account_id = $2::uuid and f.arrived_at <= $3::timestamptz;
 
+-- name: hook_calls
+-- $1 bucket $2 account $3 until. Whose a text is, only what is sealed says: each counts as somebody else's
+select count(*) as records, count(*) as people from hook_call h
+ where h.bucket = $1::smallint and h.account_id = $2::uuid and h.made_at <= $3::timestamptz;
+
 -- name: privacy_requests
 -- $1 bucket $2 account $3 until. Who asked is known while an erasure is not done; otherwise each counts as another
 select count(*) as records, count(distinct coalesce(q.parties[1], uuid_send(q.id))) as people from privacy_request q

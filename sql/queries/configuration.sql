@@ -27,6 +27,11 @@ select id, account_id, bucket, name, status, created_at, require_verified, rules
 select id, account_id, pool_id, connection_id, e164, country, area_code, kind, rate, created_at
   from number order by created_at, id;
 
+-- name: endpoints
+-- all of them, their settings sealed
+select id, account_id, events, status, disabled_reason, changed_at, sealed_settings, key_id, created_at
+  from endpoint order by created_at, id;
+
 -- name: add_account
 -- $1 id $2 bucket $3 name $4 now
 insert into account (id, bucket, name, created_at) values ($1, $2, $3, $4) on conflict (id) do nothing;

@@ -12,9 +12,12 @@ select count(*) as held, min(s.created_at) as oldest,
 
 -- name: text
 -- $1 bucket $2 account $3 due before. A row whose send is being looked into carries its next look in due_at
-select count(*) as held, min(o.arrived_at) as oldest,
-       count(*) filter (where case o.phase when 'unresolved' then o.due_at else o.deadline_at end <= $3::timestamptz) as overdue
-  from outbox o where o.bucket = $1::smallint and ($2::uuid is null or o.account_id = $2::uuid);
+select count(*) as held, min(t.at) as oldest, count(*) filter (where t.due_at <= $3::timestamptz) as overdue
+  from (select o.arrived_at as at, case o.phase when 'unresolved' then o.due_at else o.deadline_at end as due_at
+          from outbox o where o.bucket = $1::smallint and ($2::uuid is null or o.account_id = $2::uuid)
+        union all
+        select h.made_at, h.made_at + interval '10 minutes'
+          from hook_call h where h.bucket = $1::smallint and ($2::uuid is null or h.account_id = $2::uuid)) as t;
 
 -- name: carrier_copy
 -- $1 bucket $2 account $3 noted before. Overdue where the carrier does not delete it

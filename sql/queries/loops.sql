@@ -19,6 +19,15 @@ select m.session_id, m.to_participant, count(*)::int as n from message m
    and m.to_participant is not null
  group by m.session_id, m.to_participant;
 
+-- name: said_by
+-- $1 bucket | $2 party indexes $3 the first id of a minute ago. What these people have said in all their open sessions
+select pa.party_index, count(*)::int as n
+  from participant pa
+  join message m on m.bucket = $1::smallint and m.session_id = pa.session_id and m.id >= $3::uuid
+   and m.from_participant = pa.id and m.kind = 'relay' and m.to_participant is not null
+ where pa.bucket = $1::smallint and pa.party_index = any ($2::bytea[]) and pa.status = 'live'
+ group by pa.party_index;
+
 -- name: park
 -- $1 bucket $2 now $3 deadline | $4 message ids $5 event ids
 with m as (

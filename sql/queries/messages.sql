@@ -77,7 +77,8 @@ select session_id from message where bucket = $1::smallint and account_id = $2::
 select status from session where bucket = $1::smallint and id = $2::uuid for share;
 
 -- name: retry
--- $1 bucket $2 now $3 message id $4 event id $5 deadline. Only a parked text whose sealed text is still here
+-- $1 bucket $2 now $3 message id $4 event id $5 deadline. Only a parked text whose sealed text is still here. One that no hook has
+-- allowed is asked about once more
 with o as materialized (
     select message_id from outbox
      where bucket = $1::smallint and message_id = $3::uuid and phase = 'parked'
@@ -86,7 +87,8 @@ with o as materialized (
       from o where message.bucket = $1::smallint and message.id = o.message_id and message.state = 'parked'
     returning message.id, message.account_id, message.session_id, message.to_participant
 ), again as (
-    update outbox set phase = 'queued', due_at = $2::timestamptz, deadline_at = $5::timestamptz
+    update outbox set phase = 'queued', due_at = case when outbox.ask_at is null then $2::timestamptz else $5::timestamptz end,
+                      ask_at = case when outbox.ask_at is not null then $2::timestamptz end, deadline_at = $5::timestamptz
       from m where outbox.bucket = $1::smallint and outbox.message_id = m.id
 ), e as (
     insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, at)

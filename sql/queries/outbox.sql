@@ -26,9 +26,9 @@ select n.at as next_due, w.rows as queued, w.numbers, d.message_id, d.number_id,
 
 -- name: door
 -- $1 bucket $2 now $3 lease epoch | $4 message ids $5 attempt ids $6 event ids (used when it may not leave).
--- The one way out: locks everything that could forbid the send and commits the attempt. What is forbidden now, but may have
--- left earlier, is parked: "refused" would say that it never arrived. What has a place in a leg is part of a conversation: it may
--- leave while that is open, to who is still in it
+-- The one way out, closed to what a hook has not allowed yet: locks everything that could forbid the send and commits the attempt.
+-- What is forbidden now, but may have left earlier, is parked: "refused" would say that it never arrived. What has a place in a leg is
+-- part of a conversation: it may leave while that is open, to who is still in it
 with lease_held as materialized (
     select epoch from lease
      where bucket = $1::smallint and name = 'send' and epoch = $3::bigint and until > $2::timestamptz for share
@@ -36,7 +36,7 @@ with lease_held as materialized (
     select message_id, account_id, session_id, to_participant, leg_no, party_index, kind, number_id, segments,
            sealed_phone, sealed_text, transit_id, deadline_at
       from outbox
-     where bucket = $1::smallint and message_id = any ($4::uuid[]) and exists (select 1 from lease_held)
+     where bucket = $1::smallint and message_id = any ($4::uuid[]) and ask_at is null and exists (select 1 from lease_held)
 ), s as materialized (
     select id, status, expires_at from session
      where bucket = $1::smallint and id = any (array(select session_id from o where session_id is not null))

@@ -40,7 +40,7 @@ select e.id from event e
  order by e.id limit $4;
 
 -- name: forget_events
--- $1 bucket | $2 event ids. None that is not in its account's log; the marks of those that go, go with them
+-- $1 bucket | $2 event ids. None that is not in its account's log; what lies beside those that go, goes with them
 with e as (
     delete from event
      where event.bucket = $1::smallint and event.id = any ($2::uuid[])
@@ -50,6 +50,10 @@ with e as (
     returning event.id
 ), s as (
     delete from sealed_event using e where sealed_event.bucket = $1::smallint and sealed_event.event_id = e.id
+), n as (
+    delete from numbered_event using e where numbered_event.bucket = $1::smallint and numbered_event.event_id = e.id
+), d as (
+    delete from delivery using e where delivery.bucket = $1::smallint and delivery.event_id = e.id
 )
 select id from e;
 
@@ -81,6 +85,8 @@ with s as (
     delete from hold using s where hold.bucket = $1::smallint and hold.session_id = s.id
 ), r as (
     delete from erasure using s where erasure.bucket = $1::smallint and erasure.session_id = s.id
+), q as (
+    delete from session_sequence using s where session_sequence.bucket = $1::smallint and session_sequence.session_id = s.id
 )
 select id from s;
 

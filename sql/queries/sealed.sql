@@ -30,8 +30,9 @@ update participant set sealed_phone = t.phone, epoch_id = t.epoch_id
 select count(*) from participant p where p.bucket = $1::smallint and p.epoch_id = $2::int;
 
 -- name: texts_left
--- $1 bucket $2 key id. Waiting texts, answers kept for callers who ask again, and copies made for people
+-- $1 bucket $2 key id. Waiting texts and those that a hook is asked about, answers kept for callers who ask again, and copies made for people
 select (select count(*) from outbox o where o.bucket = $1::smallint and o.transit_id = $2::int)
+     + (select count(*) from hook_call h where h.bucket = $1::smallint and h.transit_id = $2::int)
      + (select count(*) from idempotency i where i.bucket = $1::smallint and i.transit_id = $2::int)
      + (select count(*) from privacy_export x where x.bucket = $1::smallint and x.transit_id = $2::int);
 

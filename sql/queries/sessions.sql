@@ -175,9 +175,8 @@ with s as (
        and message.state in ('queued', 'parked') and message.session_id = any (array(select s.id from s))
     returning message.id, message.account_id, message.session_id, message.to_participant, u.event_id, u.state, u.reason
 ), o as (
-    delete from outbox
-     where outbox.bucket = $1::smallint and outbox.message_id = any ($10::uuid[])
-       and outbox.session_id = any (array(select s.id from s))
+    delete from outbox using s where outbox.bucket = $1::smallint and outbox.message_id = any ($10::uuid[])
+       and outbox.session_id = s.id
 ), e as (
     insert into event (bucket, id, account_id, type, session_id, participant_id, message_id, reason, at)
     select $1::smallint, s.event_id, s.account_id, 'session.closed', s.id, null, null, $4::text, $2::timestamptz from s

@@ -37,6 +37,34 @@ async def furnish(town: Town) -> None:
     town.pairs.sort(key=lambda pair: pair.first)
 
 
+async def listen(town: Town) -> None:
+    """From now on the marketplace is told everything; whoever listens keeps it."""
+    webhook = await town.made("POST", "/v1/webhooks", {"url": f"{town.listener}/told?token=abc089"})
+    assert (await town.made("POST", f"/v1/webhooks/{webhook['id']}/test", {}))["delivered"]
+
+
+async def be_told_again(town: Town) -> None:
+    """What was told is read, rotated, told once more; another listens for a while, and is told of nothing."""
+    (webhook,) = (await town.made("GET", "/v1/webhooks"))["data"]
+    path = f"/v1/webhooks/{webhook['id']}"
+    await town.made("POST", f"{path}/rotate", {})
+    events = (await town.made("GET", f"/v1/events?session={town.pairs[3].id}"))["data"]
+    await town.made("POST", f"/v1/events/{events[0]['id']}/replay", {"webhook": webhook["id"]})
+    other = await town.made("POST", "/v1/webhooks", {"url": f"{town.listener}/500", "events": ["session.*"]})
+    await town.made("PATCH", f"/v1/webhooks/{other['id']}", {"events": ["pool.ready"], "enabled": False})
+    await town.made("DELETE", f"/v1/webhooks/{other['id']}")
+    for page in ("/v1/events?limit=200", path, f"{path}/deliveries?limit=200"):
+        assert (await town.ask("GET", page)).status_code == 200
+
+    async def all_was_told() -> bool:
+        waits = "select count(*) from delivery where state = 'waiting'"
+        return bool(await town.in_the_database(waits) == 0)
+
+    await eventually(all_was_told)
+    told = [one for one in town.seen if "message.delivered" in one and "webhook-signature" in one]
+    assert len(told) > 50, "it was told what happened"
+
+
 async def bad_weather(town: Town) -> None:
     """From now on the carrier does to some people what carriers do, and says their phones with it."""
     await town.place.weather(
@@ -149,7 +177,8 @@ async def _notices(town: Town, pair: Pair) -> None:
     wrong = {"to": pair.participants[0], "template": name, "variables": {**values, PEOPLE[pair.first]: values["words"]}}
     assert (await town.ask("POST", f"/v1/sessions/{pair.id}/messages", wrong)).status_code == 422
     assert len((await town.made("GET", "/v1/templates"))["data"]) == 1
-    await town.made("DELETE", f"/v1/templates/{made['id']}")
+    for how in ("GET", "DELETE"):
+        await town.made(how, f"/v1/templates/{made['id']}")
 
 
 async def prove(town: Town) -> None:
@@ -215,6 +244,8 @@ async def change_people(town: Town) -> None:
     await town.say(pair.first + 1)
     refused = await town.ask("POST", path, {"phone": PEOPLE[81]})
     assert refused.json()["code"] == "participant_replaced"
+    path = f"/v1/sessions/{pair.id}/participants/{made['participant']}/replace"
+    await town.made("POST", path, {"phone": PEOPLE[pair.first + 1]})  # who has their own number again
     ended = town.pairs[33]
     await town.made("POST", f"/v1/sessions/{ended.id}/close", {})
     again = {"participants": [{"phone": PEOPLE[ended.first + n]} for n in (1, 0)]}
@@ -223,7 +254,9 @@ async def change_people(town: Town) -> None:
     await town.made("POST", f"/v1/sessions/{ended.id}/reopen", again)
     await town.say(ended.first)
     people = [{"phone": PEOPLE[82], "proxy_number": NORTH[3]}, {"phone": PEOPLE[85]}]
-    await town.made("POST", "/v1/sessions", {"participants": people, "greeting": True, "geo_fallback": "nearest"})
+    body = {"participants": people, "greeting": True, "geo_fallback": "nearest"}
+    greeted = await town.made("POST", "/v1/sessions", body)
+    await town.made("POST", f"/v1/sessions/{greeted['id']}/close", {})
 
 
 async def _close_many(town: Town) -> None:

@@ -71,6 +71,7 @@ class Town:
     pairs: list[Pair] = field(default_factory=list)
     writers: set[str] = field(default_factory=set)
     used: set[tuple[str, str]] = field(default_factory=set)
+    listener: str = ""  #: where a server of the marketplace's is, which writes what it is told into ``seen``
     _few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(12))
 
     async def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:

@@ -38,6 +38,7 @@ QUICK = {
     "RELAY_UPKEEP_PERIOD": "0.2",
     "RELAY_LOG_LEVEL": "info",
     "RELAY_LEG_RATE": "0",  # more is said in a moment than people say
+    "RELAY_PERSON_RATE": "0",
 }
 
 

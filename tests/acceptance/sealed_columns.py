@@ -51,11 +51,15 @@ SEALED: Mapping[tuple[str, str], SealedColumn] = {
     ("participant", "sealed_phone"): SealedColumn(Purpose.EPOCH, "participant.phone", "epoch_id"),
     ("outbox", "sealed_phone"): SealedColumn(Purpose.TRANSIT, "outbox.phone", "transit_id", _message),
     ("outbox", "sealed_text"): SealedColumn(Purpose.TRANSIT, "outbox.text", "transit_id", _message),
+    ("hook_call", "sealed_phone"): SealedColumn(Purpose.TRANSIT, "outbox.phone", "transit_id"),
+    ("hook_call", "sealed_text"): SealedColumn(Purpose.TRANSIT, "outbox.text", "transit_id"),
     ("idempotency", "sealed_answer"): SealedColumn(
         Purpose.TRANSIT, "idempotency.answer", "transit_id", _made_from_seed
     ),
     ("privacy_export", "sealed_document"): SealedColumn(Purpose.TRANSIT, "privacy_export.document", "transit_id"),
     ("redaction", "sealed_provider_id"): SealedColumn(Purpose.REDACTION, "redaction.provider_id", "redaction_id"),
+    ("endpoint", "sealed_settings"): SealedColumn(Purpose.SETTINGS, "endpoint.settings", "key_id"),
+    ("pool_hook", "sealed_settings"): SealedColumn(Purpose.SETTINGS, "hook.settings", "key_id"),
     ("connection", "sealed_credentials"): SealedColumn(Purpose.SETTINGS, "connection.credentials", "key_id"),
 }
 

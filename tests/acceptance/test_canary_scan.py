@@ -33,6 +33,7 @@ from tests.acceptance.canary import Canary, dump_of
 from tests.acceptance.canary_town import NORTH, PEOPLE, STRANGER, Town, canary, text_of
 from tests.acceptance.copies import base_backup, binaries, look_through
 from tests.acceptance.installation import Installation, installed
+from tests.acceptance.listening import listening
 from tests.acceptance.sealed_columns import SEALED, sealed_columns, try_every_key
 from tests.services.carrier import Carrier
 from tests.services.keeping import upkeep
@@ -42,7 +43,7 @@ pytestmark = pytest.mark.long
 
 FIRST = {KeyName(purpose, 1) for purpose in SEALS_FOR}
 #: Sealed under keys that outlast the day and the week, because what is in there names no person.
-STAY = {("connection", "sealed_credentials")}
+STAY = {("connection", "sealed_credentials"), ("endpoint", "sealed_settings")}
 #: A carrier that answers STOP itself; states that last a moment, or come after hours.
 NOT_HERE = {MessageKind.STOP_REPLY, State.SENDING, State.EXPIRED}
 WAITING = range(2 * features.TALKING, len(PEOPLE))
@@ -96,9 +97,10 @@ async def _live(folder: Path, live: EmbeddedServer) -> Lived:
     await db.close()
     (folder / "house").mkdir()
     async with installed(folder / "house", live.dsn, numbers=NORTH, rate=100) as place:
-        place.environment |= {"RELAY_API_RATE": "10000", "RELAY_LOG_LEVEL": "debug"}
-        async with httpx.AsyncClient(base_url=place.url, timeout=20) as http:
-            town = Town(place, http)
+        place.environment |= {"RELAY_API_RATE": "10000", "RELAY_LOG_LEVEL": "debug", "RELAY_LOOPBACK_WEBHOOKS": "true"}
+        async with httpx.AsyncClient(base_url=place.url, timeout=20) as http, listening() as server:
+            town = Town(place, http, server.heard)
+            town.listener = server.url
             then, dump = await _use_everything(town, folder, live)
         late, now = await _let_time_pass(place)
         logs = "\n".join(process.log.read_text() for process in place.processes)
@@ -112,6 +114,7 @@ async def _use_everything(town: Town, folder: Path, live: EmbeddedServer) -> tup
     await place.carrier.put("/control/config", json={"webhook_url": webhook})
     api, worker = await place.api(), await place.worker()
     await features.furnish(town)
+    await features.listen(town)
     await features.bad_weather(town)
     await features.talk(town)
     await features.decide_about_parked(town)
@@ -125,6 +128,7 @@ async def _use_everything(town: Town, folder: Path, live: EmbeddedServer) -> tup
         features.make_mistakes,
         features.administer,
         features.change_and_try,
+        features.be_told_again,
         features.read_everything,
         features.operate,
     ):

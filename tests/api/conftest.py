@@ -25,7 +25,7 @@ from tests.services.rig import make_rig
 
 _NAME = "relay_api"
 _HERE = Path(__file__).parent
-_READ_WHOLE = ("number", "pool", "connection", "account", "lease")
+_READ_WHOLE = ("endpoint", "number", "pool", "connection", "account", "lease")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

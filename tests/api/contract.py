@@ -17,7 +17,7 @@ from tests.evidence.logs import witness_named
 from tests.services.carrier import lost_answer
 from tests.services.rig import CREDENTIALS
 
-FRANK = "+12025550151"
+FRANK, GRACE, HEIDI = "+12025550151", "+12025550152", "+12025550153"
 World = Mapping[str, str]  #: what there is in an account: its name in a path or body -> public id
 
 
@@ -70,6 +70,11 @@ def _hold(world: World) -> dict[str, object]:
     return {"kind": "hold", "session": world["session"], "operator_reason": "legal_claim"}
 
 
+def _webhook(_: World) -> dict[str, object]:
+    return {"url": "https://hooks.example.com/relay?token=abc089", "events": ["session.*"]}
+
+
+_W = Scope.WEBHOOKS
 _S, _N, _A, _P, _L = Scope.SESSIONS, Scope.NUMBERS, Scope.ADMIN, Scope.PRIVACY, Scope.AUDIT
 
 #: In an order in which each can succeed in one world after the others: what ends something comes last.
@@ -93,7 +98,7 @@ CONTRACT: tuple[Row, ...] = (
     Row("POST", "/v1/messages/{id}/discard", _S, "also parked", _nothing),
     Row("POST", "/v1/sessions/{id}/participants/{pid}/replace", _S, "session", lambda _: {"phone": FRANK}),
     Row("POST", "/v1/sessions/{id}/close", _S, "session", _nothing),
-    Row("POST", "/v1/sessions/{id}/reopen", _S, "session", lambda _: _again(ALICE, FRANK)),
+    Row("POST", "/v1/sessions/{id}/reopen", _S, "closed session", lambda _: _again(GRACE, HEIDI)),
     Row("POST", "/v1/verifications", _S, body=lambda _: {"phone": BOB, "purpose": "session"}),
     Row("POST", "/v1/verifications/{id}/check", _S, "verification", lambda _: {"code": "000000"}),
     Row("GET", "/v1/account", _A),
@@ -125,6 +130,16 @@ CONTRACT: tuple[Row, ...] = (
     Row("POST", "/v1/suppressions/lift", _P, body=lambda _: {"phone": "+12025550144"}),
     Row("POST", "/v1/suppressions/import", _P, body=lambda _: {"phones": ["+12025550145"], "reason": "earlier_system"}),
     Row("POST", "/v1/suppressions/check", _P, body=lambda _: {"phones": ["+12025550145"]}),
+    Row("POST", "/v1/webhooks", _W, body=_webhook),
+    Row("GET", "/v1/webhooks", _W),
+    Row("GET", "/v1/webhooks/{id}", _W, "webhook"),
+    Row("PATCH", "/v1/webhooks/{id}", _W, "webhook", lambda _: {"events": ["*"]}),
+    Row("POST", "/v1/webhooks/{id}/rotate", _W, "webhook", _nothing),
+    Row("POST", "/v1/webhooks/{id}/test", _W, "webhook", _nothing),
+    Row("GET", "/v1/webhooks/{id}/deliveries", _W, "webhook"),
+    Row("GET", "/v1/events", _W),
+    Row("POST", "/v1/events/{id}/replay", _W, "event", _nothing),
+    Row("DELETE", "/v1/webhooks/{id}", _W, "webhook"),
     Row("GET", "/v1/audit/checkpoint", _L),
     Row("GET", "/v1/audit/tile/{path}", _L, tail="entries/000.p/1"),
     Row("GET", "/v1/audit/proof", _L, asked="entry"),
@@ -142,6 +157,7 @@ CONTRACT: tuple[Row, ...] = (
 KINDS = {
     "session": IdKind.SESSION,
     "held session": IdKind.SESSION,
+    "closed session": IdKind.SESSION,
     "parked": IdKind.MESSAGE,
     "also parked": IdKind.MESSAGE,
     "connection": IdKind.CONNECTION,
@@ -154,14 +170,18 @@ KINDS = {
     "bulk close": IdKind.REQUEST,
     "audit export": IdKind.REQUEST,
     "witness": IdKind.WITNESS,
+    "webhook": IdKind.ENDPOINT,
+    "event": IdKind.EVENT,
 }
 
 
 async def furnished(api: Api) -> World:
-    """One of everything: a session with two parked texts, connections, a number that nobody holds, an empty pool, a code."""
+    """One of everything: a session with two parked texts, one on hold, a closed one, connections, a number that nobody holds, an
+    empty pool, a code."""
     session = await api.session()
     parked = [await parked_text(api, session) for _ in range(2)]
-    held = await api.session(DAVE, EVE)
+    held, closed = await api.session(DAVE, EVE), await api.session(GRACE, HEIDI)
+    await api.made(f"/v1/sessions/{closed['id']}/close", {})
     await api.made("/v1/privacy/requests", _hold({"session": held["id"]}))
     request = await api.made(
         "/v1/privacy/requests", {"kind": "access", "phone": EVE, "operator_reason": "own_initiative"}
@@ -171,14 +191,19 @@ async def furnished(api: Api) -> World:
     head = parse_note((await api.ask("GET", "/v1/audit/checkpoint")).text)
     watching = witness_named("first.example")
     witness = await api.made("/v1/audit/witnesses", {"key": watching.public.written()})
+    webhook = await api.made("/v1/webhooks", _webhook({}))
+    events = (await api.ask("GET", f"/v1/events?type=session.opened&session={session['id']}")).json()["data"]
     spare = {"number": "+12025550108", "connection": api.connection, "reserved": True}
     return {
         "session": session["id"],
         "entry": entries[0]["id"],
+        "webhook": webhook["id"],
+        "event": events[0]["id"],
         "audit export": (await api.made("/v1/audit/exports", {}))["id"],
         "witness": witness["id"],
         "cosigned head": watching.under(head, at=1).written(),
         "held session": held["id"],
+        "closed session": closed["id"],
         "request": request["id"],
         "template": (await api.made("/v1/templates", {"name": "late", "text": "{driver} is late"}))["id"],
         "participant": session["participants"][0]["id"],

@@ -76,9 +76,9 @@ class Served:
 async def evidence(folder: Path, told: Told, count: int = ENTRIES) -> list[Result]:
     """The log exported and verified; and packs written and verified with no server and no database."""
     async with _server(folder, told, count) as served:
-        told(f"{count:,} entries, exported over HTTP")
+        told(f"{count:,} entries exported over HTTP")
         exported = await _exported(served, folder / "pack.zip", count)
-    told(f"{count:,} entries, verified offline")
+    told(f"{count:,} entries verified offline")
     verified = await asyncio.to_thread(_verified, folder / "pack.zip", served.log_key, count)
     told(f"{count:,} entries, packs alone")
     alone = await asyncio.to_thread(_packs_alone, count)
@@ -156,8 +156,8 @@ def _row(n: int, fact: Fact, key: bytes, salt: bytes, record: bytes, now: dateti
 
 
 async def _exported(served: Served, out: Path, count: int) -> Result:
-    result, size = Result(f"{count:,} entries, exported over HTTP"), 0
-    before = _resident(served.pid)
+    result, size = Result(f"{count:,} entries exported over HTTP (entries/s)"), 0
+    before, used = _resident(served.pid), _used(served.pid)
     async with httpx.AsyncClient(base_url=served.url, timeout=600) as client:
         headers = {"authorization": f"Bearer {served.api_key}"}
         began = time.monotonic()
@@ -172,19 +172,21 @@ async def _exported(served: Served, out: Path, count: int) -> Result:
         took = time.monotonic() - began
     result.rates.append(asked.json()["entries"] / took)
     result.notes["took"] = _held_against_aim(took)
+    result.notes["server's CPU"] = f"{_used(served.pid) - used:.1f} s"
     result.notes["pack"] = f"{size / 1e6:.0f} MB"
     result.notes["server's memory before, and at most, MB"] = f"{before['VmRSS']} {_resident(served.pid)['VmHWM']}"
     return result
 
 
 def _verified(pack: Path, log_key: str, count: int) -> Result:
-    result = Result(f"{count:,} entries, verified offline")
+    result = Result(f"{count:,} entries verified offline (entries/s)")
     began = time.monotonic()
-    said, code, most = _child(["-m", "relay", "audit", "verify", str(pack), "--key", log_key])
+    said, code, most, used = _child(["-m", "relay", "audit", "verify", str(pack), "--key", log_key])
     took = time.monotonic() - began
     result.rates.append(count / took)
     result.notes["took"] = _held_against_aim(took)
     result.notes["said"] = said.splitlines()[-1] if said else "nothing"
+    result.notes["verifier's CPU"] = f"{used:.1f} s"
     result.notes["verifier's memory at most, MB"] = str(most)
     if code:
         result.broken.append("the pack is not verified")
@@ -192,7 +194,7 @@ def _verified(pack: Path, log_key: str, count: int) -> Result:
 
 
 def _packs_alone(count: int) -> Result:
-    result = Result(f"{count:,} entries, packs alone")
+    result = Result(f"{count:,} entries, packs alone (entries/s)")
     for line in _child(["-m", "tests.bench.packs", str(count)])[0].splitlines():
         what, _, said = line.partition(": ")
         result.notes[what] = said
@@ -205,14 +207,20 @@ def _held_against_aim(took: float) -> str:
     return f"{took:.1f} s; aim {AIM:.0f} s for a million"
 
 
-def _child(arguments: list[str]) -> tuple[str, int, int]:
-    """Run ``python ...``: what it printed, its exit code, and the most memory that it held (MB)."""
+def _child(arguments: list[str]) -> tuple[str, int, int, float]:
+    """Run ``python ...``: what it printed, its exit code, the most memory that it held (MB), its CPU seconds."""
     with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    return said, process.returncode, used.ru_maxrss // 1024
+    return said, process.returncode, used.ru_maxrss // 1024, used.ru_utime + used.ru_stime
+
+
+def _used(pid: int) -> float:
+    """Seconds of a processor that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(pid: int) -> dict[str, int]:

@@ -148,6 +148,7 @@ async def relay_place(folder: Path, wanted: Wanted) -> AsyncIterator[Place]:
                 "RELAY_CARRIER_URL": carrier_url,
                 "RELAY_API_RATE": "100000",
                 "RELAY_LEG_RATE": "0",  # more is said in a moment than people say
+                "RELAY_PERSON_RATE": "0",
                 **wanted.settings,
             }
             async with serving(folder, url, environment, wanted) as pids:

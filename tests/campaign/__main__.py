@@ -25,7 +25,7 @@ _PARTS, _PART, _PART_SLACK = 10, partial(crashes.Goal, 100_000, 100, 3600.0), 1.
 Scene = Callable[[Path, int, bool], Coroutine[Any, Any, Outcome]]
 
 _CUT = ("inbound", "born", "send")
-_CUT_ALL = ("open", "inbound", "born", "send", "receipt", "close", "stop", "seal")
+_CUT_ALL = ("open", "inbound", "born", "send", "receipt", "close", "stop", "seal", "forget")
 
 SCENES: dict[str, Scene] = {
     "cut": lambda at, _, full: cut_scene.cut(at, _CUT_ALL if full else _CUT),

@@ -7,89 +7,19 @@ carrier repeat what was not answered 2xx, but a carrier does not repeat a receip
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import httpx
 
-from relay.core.errors import EvidenceRefused
-from relay.storage.configuration import Pool
 from relay.worker.departures import Departures
 from tests.api.rig import PUBLIC_URL, Webhook, inbound, opening
 from tests.api.test_receipts import receipt
-from tests.campaign.cut_place import LEASE, Place
+from tests.campaign.cut_case import Case, differing
+from tests.campaign.cut_log import Forget, Seal
+from tests.campaign.cut_place import LEASE
 from tests.services.carrier import SentText
-from tests.services.logs import check_growth, the_log
 from tests.services.people import ALICE, BOB
-from tests.services.rig import Talk, start_talk
 from tests.services.sockets import Sockets
-
-
-class Case(ABC):
-    """One thing that is done once. ``answer`` is what its first request was answered, if it was."""
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.answer: httpx.Response | None = None
-        self.last: httpx.Response | None = None
-
-    async def prepare(self) -> None:
-        """What has happened before."""
-        return
-
-    @abstractmethod
-    async def act(self) -> None:
-        """What is interrupted. May raise StorageUnavailable, as a worker's turn may."""
-
-    @abstractmethod
-    async def afterwards(self, *, gone: bool) -> None:
-        """What happens then; ``gone``: the process that acted is no more."""
-
-    @abstractmethod
-    async def wrong(self) -> list[str]:
-        """What should not be so, in the end."""
-
-    async def open_talk(self, pool: Pool, text: str = "") -> Talk:
-        """Alice and Bob have a session; Bob has texted Alice, if a text is given."""
-        talk = await start_talk(self.place.rig, pool=pool, one=ALICE, other=BOB)
-        if text:
-            await talk.say(text, slot=2)
-        return talk
-
-    async def repeat(self, ask: Callable[[], Awaitable[httpx.Response]]) -> None:
-        """Whoever was not answered 2xx asks again."""
-        answered = self.answer is not None and self.answer.is_success
-        self.last = self.answer if answered else await self.place.until_taken(ask)
-
-    async def send_from(self, *buckets: int) -> None:
-        """Another process, a worker, takes these buckets and sends what waits there."""
-        await self.place.start(self.place.looking)
-        for bucket in buckets:
-            await self.place.own(bucket)
-            await self.place.rig.send_all(bucket)
-
-    async def wrong_of_send(self, *, gone: bool) -> list[str]:
-        """One text is with Alice, or parked where the process that had begun to send it is gone."""
-        asked = self.asked_of_carrier()
-        never_left = gone and asked == []
-        return differing(
-            ("messages", await self.messages(), {("parked", "ambiguous") if never_left else ("accepted", None): 1}),
-            ("texts at the carrier", asked, [] if never_left else [ALICE]),
-        )
-
-    async def messages(self) -> Counter[tuple[object, ...]]:
-        return Counter(await self.place.rows("select state, reason from message"))
-
-    def asked_of_carrier(self) -> list[str]:
-        return [text.to for text in self.place.rig.carrier.asked]
-
-
-def differing(*expected: tuple[str, object, object]) -> list[str]:
-    """(what, is, should be): those that are not as they should be, in words."""
-    return [f"{what}: {found}, not {wanted}" for what, found, wanted in expected if found != wanted]
-
 
 _SESSIONS = """
 select s.status, count(*), sum((select count(*) from participant p where p.session_id = s.id and p.status = 'live')),
@@ -304,44 +234,6 @@ class Stop(Case):
         )
 
 
-class Seal(Case):
-    """An event is sealed into a log that has entries already, and marked."""
-
-    async def prepare(self) -> None:
-        self.talk = await self.open_talk(self.place.pools[0])
-        await self._seal()
-        self.before = await the_log(self.place.rig)
-        await self.talk.say("What happened is told later.")
-
-    async def act(self) -> None:
-        await self._seal()
-
-    async def _seal(self) -> None:
-        """What upkeep does in its turn."""
-        rig = self.place.rig
-        await rig.relay.audit_log.seal(rig.account.bucket)
-
-    async def afterwards(self, *, gone: bool) -> None:
-        """The next turn, of whoever is there then; and one step of the sweep."""
-        await self._seal()
-        await self.place.rig.relay.audit_log.sweep(self.place.rig.account.bucket)
-
-    async def wrong(self) -> list[str]:
-        await self.place.start(self.place.looking)
-        try:
-            log = await the_log(self.place.rig)
-            check_growth(self.before, log)
-        except (AssertionError, EvidenceRefused) as error:
-            return [f"the log does not hold: {error}"]
-        happened = {event for (event,) in await self.place.rows("select id from event")}
-        marked = {event for (event,) in await self.place.rows("select event_id from sealed_event")}
-        return differing(
-            ("entries", Counter(log.events), Counter(happened)),
-            ("marks", marked, happened),
-            ("entries that were added", log.head.size - self.before.head.size, 1),
-        )
-
-
 SCENARIOS: dict[str, type[Case]] = {
     "open": Open,
     "inbound": Inbound,
@@ -351,4 +243,5 @@ SCENARIOS: dict[str, type[Case]] = {
     "close": Close,
     "stop": Stop,
     "seal": Seal,
+    "forget": Forget,
 }

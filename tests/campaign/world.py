@@ -45,6 +45,7 @@ QUICK = {
     "RELAY_API_RATE": "100000",
     "RELAY_LOG_LEVEL": "info",
     "RELAY_LEG_RATE": "0",  # more is said in a moment than people say
+    "RELAY_PERSON_RATE": "0",
     "RELAY_DATABASE_CONNECTIONS": "8",
 }
 #: Settings of the server: many processes, and one that may follow it.

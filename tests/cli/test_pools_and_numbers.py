@@ -41,6 +41,21 @@ def test_a_pool_requires_proofs_when_it_is_told_to(relay: Command, shop: Shop) -
     assert (strict["require_verified"], open_to_all["require_verified"]) == (True, False)
 
 
+def test_a_hook_is_set_when_a_pool_s_texts_are_to_be_asked_about(relay: Command, shop: Shop) -> None:
+    into = ("pools", "hook", "--account", "shop", "default")
+    made = relay.inside(*into, "https://hooks.example/in", "--timeout", "2", "--on-timeout", "allow")
+    again = relay.inside(*into, "https://hooks.example/in")
+    (asked,) = relay.inside("pools", "list", "--json").document["data"]
+    wrong = relay.inside(*into, "https://127.0.0.1/in")
+    removed = relay.inside(*into, "--remove")
+
+    assert re.fullmatch(r"whsec_[A-Za-z0-9+/=]{44}\n", made.stdout)
+    assert again.stdout == ""
+    assert asked["hooks"] == {"intercept": {"timeout": 3, "on_timeout": "refuse"}, "out_of_session": None}
+    assert "not a public one" in wrong.refusal
+    assert removed.code == 0
+
+
 def test_the_others_are_added_when_some_numbers_cannot_be(relay: Command, shop: Shop) -> None:
     wrong = "+12025550199999"
     done = relay(*into_default(shop), "+12025550100", wrong, "12345", "+12025550100", "+12025550101")
@@ -91,6 +106,7 @@ def test_a_number_is_changed_and_goes_when_nobody_holds_it(relay: Command, shop:
     [
         (["pools", "show", "--account", "shop", "sud"], "no such pool"),
         (["pools", "set", "--account", "shop", "sud", "--require-verified"], "no such pool"),
+        (["pools", "hook", "--account", "shop", "sud", "--remove"], "no such pool"),
         (["pools", "add", "--account", "shop", "default"], "there is a pool of this name"),
         (["numbers", "add", "--account", "shop", "--pool", "sud", "--connection", "x", "+12025550100"], "no such pool"),
         (

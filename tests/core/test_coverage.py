@@ -56,6 +56,8 @@ SEALED = {
     ("message.parked", NOW, False, None): None,
     ("message.parked", THEN, False, None): Fault.NOT_SEALED,
     ("message.parked", NOW, True, None): Fault.NO_ENTRY,
+    ("message.parked", NOW - timedelta(days=400), True, None): None,  # forgotten, while a hold keeps the event
+    ("message.parked", NOW - timedelta(days=400), False, None): Fault.NOT_SEALED,
     ("message.parked", THEN, True, "message.accepted"): Fault.OTHER_ENTRY,
 }
 

@@ -20,4 +20,4 @@ def test_the_last_are_too_many_when_there_are_more_than_allowed(counted: int, mo
 
 
 def test_people_are_not_hindered_when_nothing_else_is_said() -> None:
-    assert LegLimits() == LegLimits(per_minute=30, repeats=5)
+    assert LegLimits() == LegLimits(per_minute=30, repeats=5, per_person=60)

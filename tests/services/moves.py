@@ -1,7 +1,7 @@
 """An observer inside the test's database: it writes down every change of state, and holds it against events and attempts.
 
 It is a trigger, which Relay itself never uses: what the code says about a change cannot hide what the change was. Only
-messages and sessions are observed. A test that changes their states by hand makes the observer call it a liar.
+messages, sessions and participants are observed. A test that changes their states by hand makes the observer call it a liar.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ begin
 end $$;
 create trigger see after insert or update on message for each row execute function see_move('message', 'state');
 create trigger see after insert or update on session for each row execute function see_move('session', 'status');
+create trigger see after insert or update on participant for each row execute function see_move('participant', 'status');
 """
 
 #: What a move has to tell. Moves between queued and sending have their attempt row instead.
@@ -39,8 +40,10 @@ _TOLD = {
     (None, "open"): "session.opened",
     ("open", "closed"): "session.closed",
     ("closed", "open"): "session.reopened",
+    ("live", "replaced"): "participant.replaced",
 }
-_UNTOLD = {("queued", "sending"), ("sending", "queued")}
+#: A participant comes and goes with the session, or in the place of one whose leaving is told.
+_UNTOLD = {("queued", "sending"), ("sending", "queued"), (None, "live"), ("live", "closed"), ("closed", "live")}
 
 
 async def watch_moves(db: Database) -> None:
@@ -71,15 +74,16 @@ async def check_moves(db: Database) -> None:
     async with db.transaction() as tx:
         moves = await tx.fetch("select kind, id, before, after from seen_move order by n")
         events = await tx.fetch(
-            "select type, coalesce(message_id, session_id) as id from event"
+            "select type, coalesce(message_id, participant_id, session_id) as id from event"
             " where type like 'message.%' or (type like 'session.%' and type <> 'session.expiring')"
+            " or type = 'participant.replaced'"
         )
         attempts = await tx.fetch("select message_id, n from attempt")
     told: Counter[tuple[str, UUID]] = Counter()
     begun: Counter[UUID] = Counter()
     for move in moves:
         step = (move["before"], move["after"])
-        assert move["kind"] == "session" or _legal(*step), step
+        assert move["kind"] != "message" or _legal(*step), step
         begun[move["id"]] += move["kind"] == "message" and move["after"] == "sending"
         if step not in _UNTOLD:
             told[_TOLD.get(step, f"message.{move['after']}"), move["id"]] += 1

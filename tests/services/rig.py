@@ -21,6 +21,7 @@ from relay.core.ids import Seed
 from relay.core.model import Reason, State
 from relay.core.phone import Phone, parse_number
 from relay.providers.base import InboundText, Receipt, ReceiptWord
+from relay.providers.guarded import GuardedTransport
 from relay.providers.transport import Transport
 from relay.services.inbound import Taken
 from relay.services.numbers import NumberWanted
@@ -42,6 +43,7 @@ from relay.vault.tokens import AttemptToken
 from relay.vault.vault import open_vault
 from relay.wiring import Relay, build
 from tests.services.carrier import Carrier, SentText
+from tests.services.customers import Customers
 from tests.services.people import ALICE, BOB, numbers
 
 ACCOUNT_SID = "AC" + "0" * 31 + "1"
@@ -58,6 +60,7 @@ class Rig:
     account: Account
     connection: Connection
     epochs: dict[int, int] = field(default_factory=dict)
+    customers: Customers = field(default_factory=Customers)
 
     async def seed(self) -> Seed:
         return Seed(await self.relay.database.now(), next(_serial).to_bytes(10, "big"))
@@ -229,21 +232,29 @@ async def start_talk(
     return Talk(rig, pool, await rig.session(pool, one, other, seed=seed, **more), one, other)
 
 
-async def make_rig(db: Database, *, answers: httpx.AsyncBaseTransport | None = None, **settings: object) -> Rig:
-    """An account with a connection, in an empty database. ``answers`` stands in for the whole network."""
+async def make_rig(
+    db: Database,
+    *,
+    answers: httpx.AsyncBaseTransport | None = None,
+    guarded: GuardedTransport | None = None,
+    **settings: object,
+) -> Rig:
+    """An account with a connection, in an empty database. ``answers`` stands in for the whole network, ``guarded`` leads to
+    customers' real servers."""
     carrier = Carrier()
     own = Path(_FOLDER.name) / str(next(_serial))
     own.mkdir()
     # Here people say a lot in a moment, and often the same: what that leads to is tested where it is asked for.
-    settings = {"data_dir": own, "leg_rate": 0, "leg_repeats": 0, **settings}
+    settings = {"data_dir": own, "leg_rate": 0, "leg_repeats": 0, "person_rate": 0, **settings}
     transport = Transport(answers or httpx.MockTransport(carrier))
     chosen = Settings(**settings)  # type: ignore[arg-type]  # pydantic checks them
     ring = keyring_file.load(chosen.keyring) if chosen.keyring else keyring.make()
-    relay = build(chosen, db, open_vault(ring), transport)
+    customers = Customers()
+    relay = build(chosen, db, open_vault(ring), transport, guarded or customers)
     account = await relay.accounts.add(f"market {next(_serial)}")
     seed = Seed(await db.now(), next(_serial).to_bytes(10, "big"))
     connection = await relay.connections.add(account, "twilio", CREDENTIALS, seed)
-    return Rig(relay, carrier, account, connection)
+    return Rig(relay, carrier, account, connection, customers=customers)
 
 
 def people(one: str, other: str) -> tuple[PersonWanted, PersonWanted]:

@@ -14,7 +14,7 @@ from relay.core.model import OnAmbiguous, Reason
 from relay.providers.base import ReceiptWord
 from relay.services.texts import TextWanted
 from tests.services.carrier import lost_answer, refusal, unreachable
-from tests.services.people import number
+from tests.services.people import CAROL, number
 from tests.services.rig import Talk
 
 
@@ -29,6 +29,29 @@ async def closed_while_waiting(talk: Talk) -> None:
     await talk.say("hello")
     for _ in range(2):
         await talk.rig.relay.sessions.close(talk.rig.account, talk.id)
+
+
+async def closed_and_reopened(talk: Talk) -> None:
+    seed = await talk.rig.seed()
+    await talk.rig.relay.sessions.close(talk.rig.account, talk.id)
+    for _ in range(2):
+        await talk.rig.reopen(talk, seed=seed)
+    await talk.say("hello again")
+    await talk.rig.send_all(talk.bucket)
+
+
+async def replaced_while_waiting(talk: Talk) -> None:
+    await talk.say("hello")
+    seed = await talk.rig.seed()
+    for _ in range(2):
+        await talk.rig.replace(talk.view, 2, CAROL, seed=seed)
+
+
+async def greeted(talk: Talk) -> None:
+    """In another session, whose two people are greeted before it closes."""
+    view = await talk.rig.session(talk.pool, CAROL, talk.other, greeting=True)
+    await talk.rig.send_all(talk.bucket)
+    await talk.rig.relay.sessions.close(talk.rig.account, view.session.id)
 
 
 async def session_expires(talk: Talk) -> None:
@@ -192,20 +215,26 @@ async def nobody_is_there(talk: Talk) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How each text moved, and what was told of it, in the order of arrival; what was told of the session at its end."""
+    """How each text moved, and what was told of it, in the order of arrival; how each session moved, and how many people were
+    replaced."""
 
     paths: list[str]
     events: list[str]
-    closed: bool = False
+    sessions: tuple[str, ...] = ("open",)
+    replaced: int = 0
 
 
 _SENT = "queued sending accepted"
 _TOLD = "received accepted"
+_CLOSED = ("open closed",)
 
 STORIES: Mapping[str, tuple[Callable[[Talk], Awaitable[None]], Told]] = {
     "both ways": (both_ways, Told([f"{_SENT} delivered", _SENT], [f"{_TOLD} delivered", _TOLD])),
-    "closed": (closed_while_waiting, Told(["queued refused"], ["received refused"], closed=True)),
-    "session expires": (session_expires, Told(["queued refused"], ["received refused"], closed=True)),
+    "closed": (closed_while_waiting, Told(["queued refused"], ["received refused"], _CLOSED)),
+    "reopened": (closed_and_reopened, Told([_SENT], [_TOLD], ("open closed open",))),
+    "replaced": (replaced_while_waiting, Told(["queued refused"], ["received refused"], replaced=1)),
+    "greeted": (greeted, Told([_SENT] * 2, [_TOLD] * 2, ("open", "open closed"))),
+    "session expires": (session_expires, Told(["queued refused"], ["received refused"], _CLOSED)),
     "late at the door": (door_comes_too_late, Told(["queued refused"], ["received refused"])),
     "text expires": (text_expires, Told(["queued expired"], ["received expired"])),
     "STOP and START": (

@@ -11,6 +11,7 @@ import pytest
 
 from relay.core.affected import TOLD, Source, Window, read_leak
 from relay.core.data_class import DataClass
+from relay.core.hooks import HookKind
 from relay.core.ids import Seed
 from relay.core.model import HoldReason, Scope
 from relay.core.phone import Phone
@@ -20,6 +21,7 @@ from relay.services.subjects import SubjectWanted
 from relay.storage.affected import Count, Page
 from relay.storage.configuration import Pool
 from relay.storage.database import Database
+from tests.services.hook_server import set_hook
 from tests.services.keeping import over, upkeep
 from tests.services.people import ALICE, BOB, CAROL, STRANGER, numbers
 from tests.services.rig import CREDENTIALS, Rig, Talk, make_rig, start_talk
@@ -63,6 +65,10 @@ async def busy(rig: Rig, *, start_at: int = 0) -> Talk:
     await ask(rig, RequestKind.ERASURE, STRANGER)
     await rig.relay.idempotency.begin(rig.account, "key", b"asked")
     await rig.relay.keys.add(rig.account, name="app", scopes=(Scope.AUDIT,))
+    await rig.relay.webhooks.add(rig.account, "https://market.example/", ["*"], await rig.seed())
+    for kind in HookKind:
+        await set_hook(rig, talk.pool, "https://hooks.example/", kind=kind)
+    await rig.text(STRANGER, talk.proxy(1), "anybody?")
     await rig.relay.audit_log.seal(rig.account.bucket)
     return talk
 
@@ -189,7 +195,8 @@ async def test_people_are_none_when_the_rows_are_about_none(rig: Rig) -> None:
 
     assert about_nobody == {
         *("attempt", "inbox_key", "redaction", "audit_entry", "idempotency", "api_key", "number_state"),
-        *("connection", "account", "pool", "number", "former_pool", "former_number"),
+        *("connection", "endpoint", "account", "pool", "number", "former_pool", "former_number"),
+        *("connection", "account", "pool", "pool_hook", "number", "former_pool", "former_number"),
     }
 
 

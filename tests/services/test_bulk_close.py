@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from datetime import timedelta
 from uuid import UUID
@@ -12,7 +13,7 @@ import pytest
 from relay.core.bulk_closing import Progress, SessionsMeant
 from relay.core.errors import InvalidInput, NotFound
 from relay.core.ids import Seed
-from relay.storage import bulk_close
+from relay.storage import bulk_close, queries
 from relay.storage.configuration import Pool
 from tests.services.people import ALICE, numbers, phone
 from tests.services.rig import Rig, Talk, start_talk
@@ -79,10 +80,12 @@ async def test_what_is_in_flight_keeps_going_and_what_waits_is_refused(rig: Rig)
     (intent,) = await rig.begin(pool.bucket)
     await waiting.say("too late")
     progress = await done(rig, SessionsMeant(pool_id=pool.id))
+    rows = await rig.rows("select phase from outbox")
     await rig.hand_over(pool.bucket, intent)
     await rig.send_all(pool.bucket)
 
     assert progress == Progress(2, 2, 0, is_done=True)
+    assert [row["phase"] for row in rows] == ["sending"]
     assert [sent.text for sent in rig.carrier.sent] == ["on its way"]
     assert await rig.states() == [("accepted", None), ("refused", "session_closed")]
     assert await rig.value("select count(*) from participant where sealed_phone is not null") == 0
@@ -156,7 +159,7 @@ async def test_a_session_lives_when_somebody_speaks_just_before_it_would_be_clos
     talk = await start_talk(rig)
     rig.later(minutes=10)
     meant = SessionsMeant(idle_since=await rig.relay.database.now())
-    await rig.relay.bulk_close.ask(rig.account, meant, await rig.seed())
+    asked_id = await rig.relay.bulk_close.ask(rig.account, meant, await rig.seed())
     rig.later(minutes=1)
     async with rig.relay.database.transaction() as tx:
         await tx.execute("update session set last_message_at = $1", tx.now)
@@ -165,6 +168,7 @@ async def test_a_session_lives_when_somebody_speaks_just_before_it_would_be_clos
 
     assert await closing == 1
     assert await open_ones(rig) == {talk.id}
+    assert await finished(rig, asked_id) == Progress(1, 0, 0, is_done=True)
 
 
 async def test_nobody_else_is_touched_or_told_and_all_at_once_is_never_meant(rig: Rig) -> None:
@@ -215,6 +219,18 @@ select $1::smallint, gen_random_uuid(), $3::uuid, 'session.opened', s.id, $5::ti
 """
 
 
+async def found_by(rig: Rig, pool: Pool, session_ids: list[UUID]) -> dict[str, str]:
+    """By which column closing finds the rows of each table in their bucket, where there is nothing but open sessions."""
+    statement = queries.load("sessions")["close"]
+    empty: list[list[object]] = [[] for _ in range(5)]
+    async with rig.relay.database.transaction() as tx:
+        events = tx.new_ids(pool.bucket, len(session_ids))
+        rows = await tx.fetch(f"explain {statement}", pool.bucket, tx.now, session_ids, "api", events, *empty)
+    plan = "\n".join(row[0] for row in rows)
+    found = re.findall(r"Scan using \w+ on (session|participant|binding) .*\n +Index Cond: (.*)", plan)
+    return {table: column for table, how in found for column in ("session_id", "id") if f"({column} = " in how}
+
+
 @pytest.mark.long
 async def test_thousands_are_closed_while_people_go_on_texting(rig: Rig) -> None:
     """Prints how many a second. Texts of sessions that are not meant are never refused, and none waits long for it."""
@@ -225,6 +241,11 @@ async def test_thousands_are_closed_while_people_go_on_texting(rig: Rig) -> None
         number_id = mine[0].view.participants[0].number_id
         await tx.execute(_MANY, pool.bucket, made, rig.account.id, pool.id, tx.now, number_id)
         await tx.execute("update session set unique_name = 'many ' || id where id = any($1)", made)
+    assert await found_by(rig, pool, made[:100]) == {
+        "session": "id",
+        "participant": "session_id",
+        "binding": "session_id",
+    }
     asked_id = await rig.relay.bulk_close.ask(rig.account, SessionsMeant(name_prefix="many "), await rig.seed())
     waits: list[float] = []
 

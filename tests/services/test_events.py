@@ -16,6 +16,7 @@ from tests.services.stories import (
     both_ways,
     closed_while_waiting,
     parked_and_retried,
+    replaced_while_waiting,
     stop_then_start,
     text_expires,
 )
@@ -47,7 +48,8 @@ async def test_each_change_is_told_once_when_a_story_takes_its_course(rig: Rig, 
 
     assert sorted(await paths(rig, "message")) == sorted(expected.paths)
     assert sorted(await told(rig)) == sorted(expected.events)
-    assert await paths(rig, "session") == ["open closed" if expected.closed else "open"]
+    assert sorted(await paths(rig, "session")) == sorted(expected.sessions)
+    assert await rig.value("select count(*) from event where type = 'participant.replaced'") == expected.replaced
     await check_moves(rig.relay.database)
 
 
@@ -60,6 +62,7 @@ async def eventful(db: Database) -> Rig:
     await both_ways(talk)
     await stop_then_start(talk)
     await text_expires(talk)
+    await replaced_while_waiting(talk)
     await closed_while_waiting(talk)
     await check_moves(db)
     return rig
@@ -81,7 +84,18 @@ async def test_the_check_fails_when_any_one_event_is_missing(db: Database) -> No
         await rig.rows(f"insert into event ({', '.join(columns)}) values ({places})", *lost[0].values())
     await check_moves(db)
 
-    kinds = {"opened", "closed", "received", "accepted", "delivered", "refused", "expired", "parked", "retried"}
+    kinds = {
+        "opened",
+        "closed",
+        "replaced",
+        "received",
+        "accepted",
+        "delivered",
+        "refused",
+        "expired",
+        "parked",
+        "retried",
+    }
     assert {str(event["type"]).split(".")[1] for event in events} == kinds
 
 

@@ -24,6 +24,7 @@ async def test_it_is_told_once_ten_minutes_before_the_end_and_again_for_another_
     talk = await start_talk(rig, expires_in=3600)
     early = await told(talk)
     rig.later(seconds=3000)
+    await change(talk, SessionChange(idle_timeout=700))
     first = [await told(talk), await told(talk)]
     await change(talk, SessionChange(idle_timeout=600))
     same_end = await told(talk)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -11,10 +13,11 @@ from relay.storage import database
 from relay.storage.database import Database
 from tests.databases import Databases
 from tests.services.moves import watched_moves
-from tests.services.people import ALICE, BOB, numbers
+from tests.services.people import ALICE, BOB, numbers, phone
 from tests.services.rig import Rig, Talk, make_rig, start_talk
+from tests.services.sockets import sockets_of
 
-_LIMITS = {"leg_rate": 30, "leg_repeats": 5}
+_LIMITS: dict[str, Any] = {"leg_rate": 30, "leg_repeats": 5, "person_rate": 60}
 
 
 @pytest.fixture
@@ -72,10 +75,26 @@ async def test_a_parked_text_leaves_when_somebody_sends_it_again(rig: Rig) -> No
         await talk.say("ok")
     await rig.send_all(talk.bucket)
     stopped = await rig.value("select id from message where state = 'parked'")
-    await rig.relay.texts.retry(rig.account, stopped, await rig.seed())  # type: ignore[arg-type]  # an id
+    assert isinstance(stopped, UUID)
+    await rig.relay.texts.retry(rig.account, stopped, await rig.seed())
     await rig.send_all(talk.bucket)
 
     assert [text.text for text in rig.carrier.sent] == ["ok"] * 5
+
+
+async def test_a_text_is_counted_before_it_leaves_when_it_could_leave_at_once(rig: Rig) -> None:
+    talk = await start_talk(rig)
+    sockets = await sockets_of(talk)
+    for _ in range(6):
+        begun = len(sockets.started)
+        await talk.say("ok")
+        for intent in sockets.started[begun:]:
+            await rig.hand_over(talk.bucket, intent)
+        await rig.send_all(talk.bucket)
+
+    assert len(sockets.started) == 1
+    assert [text.text for text in rig.carrier.sent] == ["ok"] * 4
+    assert await parked(rig) == 2
 
 
 async def test_nothing_is_parked_when_the_same_is_said_now_and_then(rig: Rig) -> None:
@@ -100,6 +119,18 @@ async def test_more_than_thirty_a_minute_wait_when_a_person_does_not_stop(rig: R
 
     assert full == 4
     assert await parked(rig) == 4
+
+
+async def test_more_than_sixty_a_minute_wait_when_one_person_says_them_in_many_sessions(rig: Rig) -> None:
+    first = await start_talk(rig)
+    talks = [first, *[await start_talk(rig, pool=first.pool, other=phone(n)) for n in range(2)]]
+    for n in range(25):
+        for talk in talks:
+            await talk.say(f"text {n}")
+    await first.say("yes?", slot=2)
+
+    waiting = await rig.rows("select state, count(*) as n from message group by state order by state")
+    assert [(row["state"], row["n"]) for row in waiting] == [("parked", 15), ("queued", 61)]
 
 
 async def test_the_limit_holds_when_two_processes_take_the_texts_in(rig: Rig, db: Database) -> None:

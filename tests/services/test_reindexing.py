@@ -65,6 +65,27 @@ async def test_texts_go_on_both_ways_when_people_have_new_indexes(rig: Rig) -> N
     assert await rig.value("select count(distinct party_index) from binding") == 2
 
 
+async def test_people_are_replaced_and_sessions_reopened_as_before_when_people_have_new_indexes(rig: Rig) -> None:
+    """Reopened by whoever is known under an old index, replaced beside one; and what cools down is the same pair's."""
+    talk = await start_talk(rig, pool=await rig.pool("default", numbers(2)), expires_in=9 * 86400)
+    await rig.relay.sessions.close(rig.account, talk.id)
+    await turn(rig, Purpose.INDEX)
+    reopened = await rig.reopen(talk, expires_in=9 * 86400)
+    other = await start_talk(rig, pool=talk.pool, one=phone(0), other=phone(1), expires_in=9 * 86400)
+    await turn(rig, Purpose.INDEX)
+    view, _ = await rig.replace(other.view, 2, phone(2))
+    with pytest.raises(InvalidInput):
+        await rig.replace(view, 2, phone(0))
+    await rig.relay.sessions.close(rig.account, other.id)
+    await turn(rig, Purpose.INDEX)
+    again = await rig.session(talk.pool, phone(0), phone(2))
+    taken = [await talk.say("hello"), await talk.say("and back", slot=2)]
+
+    assert reopened.session.status == "open"
+    assert taken == [Taken.FORWARDED] * 2
+    assert [p.number_id for p in again.participants] == [p.number_id for p in view.participants]
+
+
 async def test_a_stop_holds_a_binding_holds_and_a_late_text_is_refused_when_keys_turned_twice(rig: Rig) -> None:
     one_number = await rig.pool("narrow", numbers(1))
     talk = await start_talk(rig, pool=one_number, cool_down=60 * 86400)

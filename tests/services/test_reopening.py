@@ -174,6 +174,7 @@ async def test_nobody_is_found_when_the_session_is_another_accounts_or_none(rig:
             await rig.relay.sessions.reopen(account, ReopeningWanted(session_id, phones), await rig.seed())
 
 
+@pytest.mark.long
 async def test_one_of_them_has_the_numbers_when_both_a_reopening_and_new_sessions_want_them(rig: Rig) -> None:
     """Whoever comes first; nobody waits for another in a circle, and there is one live holder of each number and person."""
     pool = await rig.pool("default", numbers(2))

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from relay.core.delivery import Outcome
+from relay.core.hooks import HookKind, OnTimeout
 from relay.core.model import (
     CloseReason,
     GeoFallback,
@@ -25,6 +26,7 @@ from relay.core.model import (
 from relay.core.optouts import OptOutReason, OptOutSource
 from relay.core.phone import NumberKind
 from relay.core.subject import OperatorReason, RequestKind
+from relay.core.webhooks import DeliveryState, DisabledReason, EndpointStatus, Failure
 from relay.storage.embedded import EmbeddedServer
 from tests.databases import in_database
 
@@ -39,6 +41,8 @@ LISTS: dict[str, type[StrEnum]] = {
     "api_key_scopes": Scope,
     "account_on_ambiguous": OnAmbiguous,
     "attempt_outcome": Outcome,
+    "pool_hook_kind": HookKind,
+    "pool_hook_on_timeout": OnTimeout,
     "verification_purpose": VerificationPurpose,
     "verification_status": VerificationStatus,
     "hold_reason": HoldReason,
@@ -46,6 +50,10 @@ LISTS: dict[str, type[StrEnum]] = {
     "privacy_request_reason": OperatorReason,
     "suppression_source": OptOutSource,
     "suppression_reason": OptOutReason,
+    "endpoint_status": EndpointStatus,
+    "endpoint_disabled_reason": DisabledReason,
+    "delivery_state": DeliveryState,
+    "delivery_failure": Failure,
 }
 
 

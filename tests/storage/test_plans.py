@@ -17,9 +17,12 @@ from tests.databases import in_database
 _EXEMPT = {
     "configuration.accounts",
     "configuration.connections",
+    "configuration.endpoints",
     "configuration.numbers",
     "configuration.pools",
     "configuration.remove_connection",
+    "endpoints.add",
+    "hooks.all",
     "keyring.forget_holders",
     "keyring.holders",
     "keyring.published",

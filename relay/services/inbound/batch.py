@@ -25,7 +25,7 @@ from relay.core.segments import segments
 from relay.services.inbound.departures import Departures
 from relay.services.inbound.recent import Recent
 from relay.services.inbound.suspects import Said, Suspects
-from relay.storage import inbox, messages, people
+from relay.storage import hook_calls, hooks, inbox, messages, people
 from relay.storage.configuration import Account, Directory
 from relay.storage.database import Transaction
 from relay.storage.inbox import InboxKey, LockedSession, SeatedPerson
@@ -70,6 +70,8 @@ class Batch:
         self._there: dict[UUID, list[SeatedPerson]] = {}  #: by session
         self._messages: list[messages.NewMessage] = []
         self._outbox: list[messages.NewOutboxRow] = []
+        self._to_ask: list[UUID] = []  #: texts that leave only when their pool's hook has allowed it
+        self._calls: dict[UUID, ArrivedText] = {}  #: refused texts that their pool's hook is to be asked about
         self._notices: list[tuple[ArrivedText, Forward | Refuse]] = []
 
     async def take(self, texts: Sequence[ArrivedText]) -> tuple[list[Taken], bool]:
@@ -92,6 +94,7 @@ class Batch:
         decided = {text.key: self._decide(text) for text in fresh}
         await self._write_notices()
         waiting = await self._write()
+        waiting = await self._call() or waiting
         first = {text.key: i for i, text in reversed(list(enumerate(texts)))}
         for key, taken in decided.items():
             results[first[key]] = taken
@@ -105,11 +108,25 @@ class Batch:
         """Write everything; says whether something waits to be sent."""
         legs, epoch = self._legs(), self._departures.epoch
         held = await messages.write(self._tx, self._bucket, self._messages, self._outbox, legs, epoch=epoch)
+        if self._to_ask:
+            await hooks.ask_first(self._tx, self._bucket, self._to_ask)
         if not held:
             self._departures.stay()
         parked = await self._suspects.park(self._tx, self._bucket)
         waiting = (row.message for row in self._outbox if not held or row.message.attempt_id is None)
         return any(message.id not in parked for message in waiting)
+
+    async def _call(self) -> bool:
+        """Keep what a hook is to be asked about; says whether there is anything."""
+        called = False
+        for call_id, text in self._calls.items():
+            if text.number_id is None or text.party is None or text.sender is None:
+                continue
+            if await hook_calls.claim(self._tx, self._bucket, text.number_id, text.party.index):
+                envelope = self._vault.envelopes.seal(text.account_id, call_id, Letter(text.sender, text.text))
+                await hook_calls.add(self._tx, call_id, text.account_id, text.number_id, envelope)
+                called = True
+        return called
 
     async def _lock(self, texts: Sequence[ArrivedText]) -> None:
         """Lock sessions, then read who is in them. A pair without a seat is looked up once more: its binding may have
@@ -175,9 +192,16 @@ class Batch:
 
     def _refuse(self, text: ArrivedText, decision: Refuse) -> None:
         metrics.refusals.labels(decision.reason).inc()
+        message_id = self._tx.new_id(self._bucket)
+        if (
+            decision.reason is Reason.NO_SESSION
+            and text.number_id in self._directory.answered_for
+            and text.text.strip()
+        ):
+            self._calls[message_id] = text
         self._messages.append(
             messages.NewMessage(
-                id=self._tx.new_id(self._bucket),
+                id=message_id,
                 account_id=text.account_id,
                 kind=MessageKind.RELAY,
                 state=State.REFUSED,
@@ -193,8 +217,17 @@ class Batch:
         session.last_leg_no += 1
         session.lifetime = replace(session.lifetime, idle_at=None)  # a text was said: nothing in this batch is idle
         letter, message_id = Letter(phone, text.text), self._tx.new_id(self._bucket)
-        said = Said(message_id, session.id, decision.recipient, session.last_leg_no, text.imprint.fingerprint)
-        at_once = self._may_leave(decision.recipient, is_suspect=self._suspects.look_at(said, self._tx.now))
+        said = Said(
+            message_id,
+            session.id,
+            decision.sender.party_index,
+            decision.recipient,
+            session.last_leg_no,
+            text.imprint.fingerprint,
+        )
+        is_suspect = self._suspects.look_at(said, self._tx.now)
+        asks = decision.recipient.number_id in self._directory.intercepted
+        at_once = not asks and self._may_leave(decision.recipient, is_suspect=is_suspect)
         message = messages.NewMessage(
             id=message_id,
             account_id=text.account_id,
@@ -208,6 +241,8 @@ class Batch:
             attempt_id=self._tx.new_id(self._bucket) if at_once else None,
         )
         row = self._enqueue(message, decision.recipient, letter)
+        if asks:
+            self._to_ask.append(message.id)
         if at_once:
             self._departures.add(row, letter, self._tx.now)
 

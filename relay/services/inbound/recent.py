@@ -12,7 +12,8 @@ from uuid import UUID
 
 from relay.core.loops import WINDOW, LegLimits
 
-_MOST = 20_000  # texts, and sessions, that are remembered
+_MOST = 20_000  # texts, sessions and people that are remembered
+_PROCESSES = 4  # among which a person's texts may be spread: whoever has seen so much of the limit counts them
 
 
 class Recent:
@@ -22,6 +23,7 @@ class Recent:
         self.limits = limits
         self._most = most
         self._said: OrderedDict[tuple[UUID, bytes], datetime] = OrderedDict()
+        self._people: OrderedDict[bytes, deque[datetime]] = OrderedDict()
         self._legs: OrderedDict[UUID, deque[tuple[datetime, int]]] = OrderedDict()
 
     def said_before(self, to: UUID, fingerprint: bytes, now: datetime) -> datetime | None:
@@ -49,3 +51,15 @@ class Recent:
         while now - seen[0][0] >= WINDOW:
             seen.popleft()
         return leg_no - seen[0][1] >= most
+
+    def seems_talkative(self, party_index: bytes, now: datetime) -> bool:
+        """Has this person said much within a minute, to whomever?"""
+        enough = -(-self.limits.per_person // _PROCESSES)
+        if not enough:
+            return False
+        seen = self._people.pop(party_index, None) or deque(maxlen=enough)
+        self._people[party_index] = seen
+        if len(self._people) > self._most:
+            self._people.popitem(last=False)
+        seen.append(now)
+        return len(seen) == enough and now - seen[0] < WINDOW
