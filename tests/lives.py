@@ -144,6 +144,7 @@ GIVEN: Mapping[tuple[str, str, str], frozenset[str]] = {
     ("numbers.add_state", "number_state", "state"): frozenset(NumberState),
     ("numbers.change_state", "number_state", "state"): frozenset(NumberState),
     ("suppressions.change_person", "person", "opted_out"): frozenset({"true", "false"}),
+    ("suppressions.change_people", "person", "opted_out"): frozenset({"true", "false"}),
     ("people.supersede", "person", "opted_out"): frozenset({"true", "false"}),
     ("people.change_superseded", "person", "opted_out"): frozenset({"true", "false"}),
     ("keyring.publish", "keyring_check", "in_use"): frozenset({"true", "false"}),

@@ -67,6 +67,8 @@ def _id(kind: IdKind, what: str) -> Any:
 
 AccountId = _id(IdKind.ACCOUNT, "an account")
 ConnectionId = _id(IdKind.CONNECTION, "a connection")
+EndpointId = _id(IdKind.ENDPOINT, "a webhook")
+EventId = _id(IdKind.EVENT, "an event")
 KeyId = _id(IdKind.KEY, "an API key")
 MessageId = _id(IdKind.MESSAGE, "a message")
 NumberId = _id(IdKind.NUMBER, "a number")

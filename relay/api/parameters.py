@@ -10,6 +10,8 @@ from pydantic import Field, TypeAdapter
 
 from relay.api.answers import (
     ConnectionId,
+    EndpointId,
+    EventId,
     MessageId,
     NumberId,
     ParticipantId,
@@ -59,6 +61,8 @@ IN_PATHS: Mapping[str, Parameter] = {
     "pools/{id}": Parameter("the pool, by id or by name", _NameOrId),
     "verifications/{id}": Parameter("the verification", VerificationId),
     "requests/{id}": Parameter("the request", RequestId),
+    "webhooks/{id}": Parameter("the webhook", EndpointId),
+    "events/{id}": Parameter("the event", EventId),
     "witnesses/{id}": Parameter("the witness", WitnessId),
     "exports/{id}": Parameter("the export", RequestId),
     "tile/{path}": Parameter("level and place, as C2SP tlog-tiles writes them; its slashes are not escaped", _TilePath),

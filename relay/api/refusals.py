@@ -48,6 +48,8 @@ REFUSALS: Mapping[str, tuple[type[RelayError], str]] = {
     "session_closed": (Conflict, "the session is closed"),
     "session_erased": (Conflict, "the session is erased"),
     "unique_name_taken": (Conflict, "an open session of this pool has this unique_name"),
+    "no_webhook": (Conflict, "no enabled webhook takes this event"),
+    "too_many_webhooks": (Conflict, "an account has no more webhooks than this"),
     "too_many_witnesses": (Conflict, "a log has no more witnesses than this"),
     "witness_known": (Conflict, "this witness is known already"),
     "invalid_request": (InvalidInput, "a field or a parameter is not valid; `errors` names each"),

@@ -27,6 +27,8 @@ TAGS: Mapping[str, str] = {
     "connections": "Credentials at providers.",
     "numbers": "Virtual numbers.",
     "pools": "Sets of numbers that sessions draw from.",
+    "webhooks": "Being told what happens: signed, tried again, replayed (Standard Webhooks).",
+    "events": "What has happened.",
     "verifications": "Proving a phone by a code.",
     "privacy": "What is kept and for how long, and what one person may ask.",
     "audit": "The account's log, for whoever shall check it without trusting us.",

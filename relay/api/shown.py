@@ -27,6 +27,7 @@ from relay.api.answers import (
     VerificationId,
     example_id,
 )
+from relay.api.shown_webhooks import PoolHooks
 from relay.core.ids import IdKind
 from relay.core.model import CloseReason, MessageKind, NumberState, OnAmbiguous, Reason, State, VerificationStatus
 from relay.core.phone import NumberKind
@@ -220,6 +221,7 @@ class Pool(Shown):
     status: Literal["ready", "preparing"]
     require_verified: Annotated[bool, Field(examples=[False])]
     rules: list[KeywordRule]
+    hooks: PoolHooks
     created_at: Time
 
 

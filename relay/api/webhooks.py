@@ -7,9 +7,21 @@ from uuid import UUID
 
 from pydantic import Field
 
+from relay.api.answers import SessionId, gives
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
+from relay.api.parameters import LIST, Parameter
 from relay.api.schemas import Body, EmptyBody
+from relay.api.shown_webhooks import (
+    DeliveryPage,
+    EventPage,
+    NewWebhook,
+    Replayed,
+    RotatedSecret,
+    Webhook,
+    WebhookPage,
+    WebhookTest,
+)
 from relay.core import ids
 from relay.core.customer_url import LONGEST
 from relay.core.errors import InvalidInput, NotFound, Problem
@@ -21,7 +33,9 @@ from relay.services.webhooks import EndpointChange, EndpointView
 from relay.services.webhooks.ledger import EventsWanted
 from relay.storage.deliveries import Delivery
 
-_Url = Annotated[str, Field(max_length=LONGEST, description="https, port 443 or 8443")]
+_Url = Annotated[
+    str, Field(max_length=LONGEST, description="https, port 443 or 8443", examples=["https://market.example.com/relay"])
+]
 _Filter = Annotated[
     list[Annotated[str, Field(max_length=64)]],
     Field(min_length=1, max_length=LONGEST_FILTER, description='["*"], ["session.*"], ["session.closed"]'),
@@ -172,26 +186,31 @@ def delivery_json(one: Delivery) -> dict[str, Any]:
 
 
 _W = Scope.WEBHOOKS
-_LIST = {"limit": "1 to 200, default 50", "cursor": "next_cursor of the page before"}
-_EVENTS = _LIST | {"type": "such as session.closed", "session": "id of a session"}
-_DELIVERIES = _LIST | {"state": "waiting, delivered or failed"}
+_EVENTS = {
+    "type": Parameter("one type of event", Annotated[str, Field(examples=["session.closed"])]),
+    "session": Parameter("of one session", SessionId),
+}
+_DELIVERIES = {"state": Parameter("where they are", DeliveryState)}
 _ONE = "/v1/webhooks/{id}"
 
+# fmt: off
 ENDPOINTS = (
-    Endpoint(
-        "POST", "/v1/webhooks", _W, add_webhook, "Tell an address what happens; its secret is shown once", WebhookBody
-    ),
-    Endpoint("GET", "/v1/webhooks", _W, list_webhooks, "All webhooks, newest first"),
-    Endpoint("GET", _ONE, _W, read_webhook, "One webhook"),
-    Endpoint("PATCH", _ONE, _W, change_webhook, "Another address or filter; enable, disable", WebhookChangeBody),
-    Endpoint("DELETE", _ONE, _W, remove_webhook, "Remove a webhook"),
-    Endpoint(
-        "POST", f"{_ONE}/rotate", _W, rotate_secret, "A new secret; the former one signs for a day more", EmptyBody
-    ),
-    Endpoint("POST", f"{_ONE}/test", _W, test_webhook, "Post a signed event of no meaning, now", EmptyBody),
-    Endpoint(
-        "GET", f"{_ONE}/deliveries", _W, list_deliveries, "What it was told, newest event first", query=_DELIVERIES
-    ),
-    Endpoint("GET", "/v1/events", _W, list_events, "What has happened, newest first", query=_EVENTS),
-    Endpoint("POST", "/v1/events/{id}/replay", _W, replay_event, "Tell webhooks of an event once more", ReplayBody),
+    Endpoint("POST", "/v1/webhooks", _W, add_webhook, "Tell an address what happens; its secret is shown once", WebhookBody,
+             answers=gives(NewWebhook, "too_many_webhooks", status=201)),
+    Endpoint("GET", "/v1/webhooks", _W, list_webhooks, "All webhooks, newest first", answers=gives(WebhookPage)),
+    Endpoint("GET", _ONE, _W, read_webhook, "One webhook", answers=gives(Webhook)),
+    Endpoint("PATCH", _ONE, _W, change_webhook, "Another address or filter; enable, disable", WebhookChangeBody,
+             answers=gives(Webhook)),
+    Endpoint("DELETE", _ONE, _W, remove_webhook, "Remove a webhook", answers=gives(None)),
+    Endpoint("POST", f"{_ONE}/rotate", _W, rotate_secret, "A new secret; the former one signs for a day more", EmptyBody,
+             answers=gives(RotatedSecret)),
+    Endpoint("POST", f"{_ONE}/test", _W, test_webhook, "Post a signed event of no meaning, now", EmptyBody,
+             answers=gives(WebhookTest)),
+    Endpoint("GET", f"{_ONE}/deliveries", _W, list_deliveries, "What it was told, newest event first",
+             query={**LIST, **_DELIVERIES}, answers=gives(DeliveryPage)),
+    Endpoint("GET", "/v1/events", _W, list_events, "What has happened, newest first", query={**LIST, **_EVENTS},
+             answers=gives(EventPage)),
+    Endpoint("POST", "/v1/events/{id}/replay", _W, replay_event, "Tell webhooks of an event once more", ReplayBody,
+             answers=gives(Replayed, "no_webhook", status=202)),
 )
+# fmt: on

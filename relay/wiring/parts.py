@@ -91,13 +91,10 @@ class Relay:
     adapters: dict[str, Adapter]
     transport: Transport
     customers: GuardedTransport
-    accounts: Accounts
     audit_log: AuditLog
     connections: Connections
     idempotency: Idempotency
     keys: Keys
-    numbers: Numbers
-    pools: Pools
     sessions: Sessions
     subjects: Subjects
     texts: Texts
@@ -112,12 +109,35 @@ class Relay:
     sending: Sending
     ambiguity: Ambiguity
     erasure: Erasure
-    expiry: Expiry
     retention: Retention
-    depths: Depths
     rotation: Rotation
     restoring: Restoring
     wakeup: Wakeup
+
+    @property
+    def accounts(self) -> Accounts:
+        """Those who rent."""
+        return Accounts(self.database, self.configuration)
+
+    @property
+    def numbers(self) -> Numbers:
+        """What they rent."""
+        return Numbers(self.database, self.configuration)
+
+    @property
+    def pools(self) -> Pools:
+        """What sessions draw from."""
+        return Pools(self.database, self.configuration)
+
+    @property
+    def expiry(self) -> Expiry:
+        """What ends by itself."""
+        return Expiry(self.database)
+
+    @property
+    def depths(self) -> Depths:
+        """How much waits."""
+        return Depths(self.database)
 
     @property
     def holds(self) -> Holds:
@@ -268,13 +288,10 @@ def build(
         adapters=adapters,
         transport=transport,
         customers=customers,
-        accounts=Accounts(db, config),
         audit_log=audit_log,
         connections=Connections(db, config, vault, adapters, transport, base_urls),
         idempotency=Idempotency(db, vault, timedelta(seconds=settings.request_lease)),
         keys=Keys(db, config),
-        numbers=Numbers(db, config),
-        pools=Pools(db, config),
         sessions=Sessions(db, config, vault, queued),
         subjects=Subjects(db, config, vault, erasure.erase_one),
         texts=Texts(db, vault, queued),
@@ -289,9 +306,7 @@ def build(
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread, copies),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls, copies),
         erasure=erasure,
-        expiry=Expiry(db),
         retention=Retention(db, config, adapters, audit_log.seal_these),
-        depths=Depths(db),
         rotation=Rotation(db, config, vault, KeyringFile(settings.keyring_path)),
         restoring=_restoring(settings, db, config, erasure),
         wakeup=wakeup,
