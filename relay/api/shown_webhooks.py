@@ -54,7 +54,7 @@ class RotatedSecret(Shown):
 class WebhookTest(Shown):
     """What it answered."""
 
-    delivered: bool
+    delivered: Annotated[bool, Field(examples=[True])]
     status: Status
     failure: FailureWord
 
