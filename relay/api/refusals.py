@@ -63,6 +63,14 @@ REFUSALS: Mapping[str, tuple[type[RelayError], str]] = {
     "phone_kind_refused": (InvalidPhone, "a line of this kind is not a person's"),
     "not_the_same_people": (InvalidInput, "these are not the two people of this session"),
     "same_person": (InvalidInput, "both participants have the same phone"),
+    "url_address": (InvalidInput, "an IP address that is not public, or not in its usual form"),
+    "url_fragment": (InvalidInput, "the address has a fragment"),
+    "url_host": (InvalidInput, "the host is no name on the internet"),
+    "url_invalid": (InvalidInput, "this is no URL"),
+    "url_port": (InvalidInput, "the port is neither 443 nor 8443"),
+    "url_scheme": (InvalidInput, "the address does not begin with https://"),
+    "url_too_long": (InvalidInput, "the address is too long"),
+    "url_userinfo": (InvalidInput, "the address holds a user name or a password"),
     "verification_token_invalid": (InvalidInput, "the token is made up, used, too old, or another phone's"),
     "internal": (RelayError, "something went wrong here; the request id leads to it in the logs"),
     "key_missing": (errors.KeyMissing, "this process lacks a key that another may have"),
@@ -70,6 +78,9 @@ REFUSALS: Mapping[str, tuple[type[RelayError], str]] = {
 }
 
 EVERYWHERE = ("not_authenticated", "scope_missing", "rate_limited", "invalid_request", "internal")
+OF_URL = tuple(
+    code for code in REFUSALS if code.startswith("url_")
+)  # whoever takes an address refuses it for any of these
 PASSING = ("storage_unavailable", "key_missing")
 WITH_BODY = ("malformed_json", "two_lengths", "body_too_slow", "too_large", "wrong_content_type")
 WITH_KEY = ("idempotency_key_invalid", "idempotency_key_reused", "request_in_progress")
