@@ -9,7 +9,6 @@ from relay.api.answers import gives
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
 from relay.api.parameters import LIST
-from relay.api.refusals import OF_ADDRESSES
 from relay.api.schemas import HooksBody, NumberBody, NumberChangeBody, PoolBody, PoolChangeBody
 from relay.api.shown import FullPool, Number, NumberPage, PoolPage
 from relay.api.shown import Pool as ShownPool
@@ -185,7 +184,7 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/pools", _N, list_pools, "Pools, newest first", answers=gives(PoolPage)),
     Endpoint("GET", "/v1/pools/{id}", _N, read_pool, "How full a pool is", answers=gives(FullPool)),
     Endpoint("PATCH", "/v1/pools/{id}", _N, change_pool, "Rename a pool, require proofs, set rules and hooks",
-             PoolChangeBody, answers=gives(ShownPool, "pool_name_taken", *OF_ADDRESSES)),
+             PoolChangeBody, answers=gives(ShownPool, "pool_name_taken")),
     Endpoint("DELETE", "/v1/pools/{id}", _N, remove_pool, "Remove an empty pool", answers=gives(None, "pool_in_use")),
 )
 # fmt: on

@@ -54,14 +54,6 @@ REFUSALS: Mapping[str, tuple[type[RelayError], str]] = {
     "witness_known": (Conflict, "this witness is known already"),
     "invalid_request": (InvalidInput, "a field or a parameter is not valid; `errors` names each"),
     "idempotency_key_reused": (InvalidInput, "this Idempotency-Key was used for another request"),
-    "url_too_long": (InvalidInput, "the address is too long"),
-    "url_invalid": (InvalidInput, "this is no address on the web"),
-    "url_scheme": (InvalidInput, "the address must begin with https://"),
-    "url_userinfo": (InvalidInput, "the address must not hold a user name or a password"),
-    "url_fragment": (InvalidInput, "the address must not have a fragment"),
-    "url_host": (InvalidInput, "the address must have a name on the internet, or an IP address"),
-    "url_port": (InvalidInput, "the port must be 443 or 8443"),
-    "url_address": (InvalidInput, "the address is not a public one"),
     "country_invalid": (InvalidPhone, "the country does not go with the number"),
     "country_not_allowed": (InvalidInput, "the account does not text to this country"),
     "number_invalid": (InvalidPhone, "this is no number"),
@@ -81,8 +73,6 @@ EVERYWHERE = ("not_authenticated", "scope_missing", "rate_limited", "invalid_req
 PASSING = ("storage_unavailable", "key_missing")
 WITH_BODY = ("malformed_json", "two_lengths", "body_too_slow", "too_large", "wrong_content_type")
 WITH_KEY = ("idempotency_key_invalid", "idempotency_key_reused", "request_in_progress")
-#: Of every call that takes an address of the caller's.
-OF_ADDRESSES = tuple(code for code in REFUSALS if code.startswith("url_"))
 
 
 def status_of_code(code: str) -> int:

@@ -61,7 +61,7 @@ class PersonAgainBody(Body):
 class ReopeningBody(Body):
     """The two people who were in it, in any order."""
 
-    model_config = shown_by({"participants": [{"phone": "+12025550177"}, {"phone": "+12025550151"}]})
+    model_config = shown_by({"participants": [{"phone": "+12025550152"}, {"phone": "+12025550153"}]})
 
     participants: Annotated[tuple[PersonAgainBody, ...], Field(min_length=2, max_length=2)]
     expires_in: ExpiresIn | None = None

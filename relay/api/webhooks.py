@@ -11,7 +11,6 @@ from relay.api.answers import SessionId, gives
 from relay.api.call import Call, Endpoint, Reply, limit_of
 from relay.api.cursors import Cursors
 from relay.api.parameters import LIST, Parameter
-from relay.api.refusals import OF_ADDRESSES
 from relay.api.schemas import Body, EmptyBody
 from relay.api.shown_webhooks import (
     DeliveryPage,
@@ -197,11 +196,11 @@ _ONE = "/v1/webhooks/{id}"
 # fmt: off
 ENDPOINTS = (
     Endpoint("POST", "/v1/webhooks", _W, add_webhook, "Tell an address what happens; its secret is shown once", WebhookBody,
-             answers=gives(NewWebhook, "too_many_webhooks", *OF_ADDRESSES, status=201)),
+             answers=gives(NewWebhook, "too_many_webhooks", status=201)),
     Endpoint("GET", "/v1/webhooks", _W, list_webhooks, "All webhooks, newest first", answers=gives(WebhookPage)),
     Endpoint("GET", _ONE, _W, read_webhook, "One webhook", answers=gives(Webhook)),
     Endpoint("PATCH", _ONE, _W, change_webhook, "Another address or filter; enable, disable", WebhookChangeBody,
-             answers=gives(Webhook, *OF_ADDRESSES)),
+             answers=gives(Webhook)),
     Endpoint("DELETE", _ONE, _W, remove_webhook, "Remove a webhook", answers=gives(None)),
     Endpoint("POST", f"{_ONE}/rotate", _W, rotate_secret, "A new secret; the former one signs for a day more", EmptyBody,
              answers=gives(RotatedSecret)),

@@ -9,7 +9,7 @@ from relay.core.errors import InvalidInput, Problem
 
 def written(at: datetime | None) -> str | None:
     """RFC 3339, UTC, whole seconds."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
+    return f"{at.year:04}{at:-%m-%dT%H:%M:%SZ}" if at else None  # %Y would write the year 414 with three digits
 
 
 def read_time(field: str, text: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,8 @@ class Words:
             said += [words.format(one[name]) for name, words in _LIMITS.items() if name in one]
             said += [f"like `{one['pattern']}`"] if "pattern" in one and not said else []
         default = schema.get("default")
-        said += [f"`{default}` when not given"] if default not in (None, "", {}, []) else []
+        written = default if isinstance(default, str) else json.dumps(default)
+        said += [f"`{written}` when not given"] if default not in (None, "", {}, []) else []
         return "; ".join(said)
 
     def _followed(self, schema: Schema) -> Schema:

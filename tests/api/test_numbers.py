@@ -155,6 +155,7 @@ async def test_a_pool_tells_how_full_it_is_when_it_is_read(api: Api) -> None:
         "name": "default",
         "status": "ready",
         "require_verified": False,
+        "hooks": {"intercept": None, "out_of_session": None},
         "rules": [],
         "numbers": {"US": {"ready": 3}},
         "open_sessions": 2,

@@ -42,6 +42,9 @@ def test_only_what_is_about_nobody_is_not_counted_when_an_account_asks() -> None
     assert silent - operation == {
         "turn",
         "sealed_event",
+        "numbered_event",
+        "session_sequence",
+        "delivery",
         "template",
         "bulk_close",
         "bulk_close_part",

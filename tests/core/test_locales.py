@@ -35,7 +35,7 @@ def test_a_language_is_whole_when_it_is_there(language: str) -> None:
     assert set(locale.phrases) == set(Phrase)
     assert set(locale.words) == set(WORD_LISTS) == set(Keyword)
     for phrase, words in locale.phrases.items():
-        places = ["{contact}", "{programme}"] if phrase == Phrase.HELP else []
+        places = ["{contact}", "{programme}"] if phrase in {Phrase.HELP, Phrase.GREETING} else []
         assert sorted(re.findall(r"{\w*}", words)) == places
     assert re.findall(r"{\w*}", locale.code_named) == ["{code}", "{programme}"]
     assert re.findall(r"{\w*}", locale.code_nameless) == ["{code}"]

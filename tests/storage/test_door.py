@@ -20,6 +20,18 @@ from tests.services.carrier import unreachable
 from tests.services.people import STRANGER
 from tests.services.rig import Rig, Talk, start_talk
 
+#: The second person is gone, as a replacement writes it.
+_REPLACED = """
+with p as (
+    update participant set status = 'replaced', sealed_phone = null, epoch_id = null where slot = 2
+    returning bucket, id, session_id
+)
+insert into event (bucket, id, account_id, type, session_id, participant_id, at)
+select p.bucket, gen_random_uuid(), s.account_id, 'participant.replaced', s.id, p.id, now()
+  from p join session s on s.bucket = p.bucket and s.id = p.session_id
+returning participant_id
+"""
+
 
 async def handing_over(talk: Talk) -> Intent:
     """A text to the second person that is under way."""
@@ -59,9 +71,7 @@ async def test_door_refuses_when_the_session_has_expired_and_nobody_has_noticed(
 async def test_door_refuses_when_the_recipient_was_replaced(rig: Rig) -> None:
     talk = await start_talk(rig)
     await talk.say("hello")
-    await rig.rows(
-        "update participant set status = 'replaced', sealed_phone = null, epoch_id = null where slot = 2 returning id"
-    )
+    await rig.rows(_REPLACED)
 
     assert await rig.begin(talk.bucket) == []
     assert await rig.states() == [("refused", "participant_replaced")]
@@ -210,9 +220,7 @@ async def test_door_waits_and_refuses_when_the_recipient_is_being_replaced(rig: 
     await talk.say("hello")
     await rig.epoch(talk.bucket)
     async with rig.relay.database.transaction() as tx:
-        await tx.execute(
-            "update participant set status = 'replaced', sealed_phone = null, epoch_id = null where slot = 2"
-        )
+        await tx.execute(_REPLACED)
         knocking = await begin_waits(rig, talk)
 
     assert await knocking == []
