@@ -65,6 +65,13 @@ async def be_told_again(town: Town) -> None:
     assert len(told) > 50, "it was told what happened"
 
 
+async def ask_somebody(town: Town) -> None:
+    """From now on texts of a pool are asked about, at an address where nobody is; so is one from a stranger."""
+    hook = {"url": "http://127.0.0.1:9/asked?token=abc089", "timeout": 1}
+    await town.made("PATCH", "/v1/pools/default", {"hooks": {"intercept": hook, "out_of_session": hook}})
+    await town.text(STRANGER, NORTH[0], f"{word(0)} to nobody at all")
+
+
 async def bad_weather(town: Town) -> None:
     """From now on the carrier does to some people what carriers do, and says their phones with it."""
     await town.place.weather(

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.long
 
 FIRST = {KeyName(purpose, 1) for purpose in SEALS_FOR}
 #: Sealed under keys that outlast the day and the week, because what is in there names no person.
-STAY = {("connection", "sealed_credentials"), ("endpoint", "sealed_settings")}
+STAY = {("connection", "sealed_credentials"), ("endpoint", "sealed_settings"), ("pool_hook", "sealed_settings")}
 #: A carrier that answers STOP itself; states that last a moment, or come after hours.
 NOT_HERE = {MessageKind.STOP_REPLY, State.SENDING, State.EXPIRED}
 WAITING = range(2 * features.TALKING, len(PEOPLE))
@@ -134,6 +134,7 @@ async def _use_everything(town: Town, folder: Path, live: EmbeddedServer) -> tup
     ):
         await feature(town)
     worker.stop()
+    await features.ask_somebody(town)
     await asyncio.gather(*(town.say(n) for n in WAITING))
     await _every_feature_was_met(town)
     base_backup(live, folder / "backup")
@@ -209,7 +210,9 @@ def test_what_opened_before_were_the_phones_and_texts_that_were_given(scene: Sce
     assert set(phones) <= set(PEOPLE)
     assert {text_of(n) for n in WAITING} <= texts
     assert set(opened["outbox", "sealed_phone"]) - set(PEOPLE) <= {STRANGER}
-    personal = {("participant", "sealed_phone"), ("outbox", "sealed_phone"), ("outbox", "sealed_text")}
+    personal = {("participant", "sealed_phone")} | {
+        (table, column) for table in ("outbox", "hook_call") for column in ("sealed_phone", "sealed_text")
+    }
     for place in opened.keys() - personal:
         assert canary().finds("\n".join(opened[place])) == []
 

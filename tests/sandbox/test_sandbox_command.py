@@ -124,7 +124,7 @@ def test_it_ends_cleanly_when_it_is_stopped_while_it_starts(tmp_path: Path, sign
 def test_a_person_reads_where_everything_is_when_no_json_is_asked_for(tmp_path: Path) -> None:
     with started("--port", "0", "--no-browser", "--ephemeral", env={"TMPDIR": str(tmp_path)}, bufsize=1) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(14)]
+        lines = [process.stdout.readline() for _ in range(15)]
         process.terminate()
         rest, err = process.communicate(timeout=20)
 
