@@ -11,10 +11,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from relay.core.errors import Conflict
+from relay.core.errors import Conflict, InvalidInput
 from relay.core.model import MessageKind
+from relay.core.phone import Phone
 from relay.services.sending import Intent
-from relay.services.sessions import SessionView
+from relay.services.sessions import PersonWanted, SessionView
+from relay.services.sessions.replacing import Replacement
 from relay.services.texts import TextWanted
 from relay.storage.configuration import Pool
 from tests.services.people import numbers, phone
@@ -83,6 +85,8 @@ class History:
             return await self._tell(view, one % 2)
         if what == "race":
             return await self._race(view, people, one % 2)
+        if what == "replace":
+            return await self._replace(other % len(self.views), one)
         await self.rig.relay.sessions.close(self.rig.account, view.session.id)
         return True
 
@@ -123,6 +127,20 @@ class History:
             await self.rig.relay.texts.send(self.rig.account, wanted, await self.rig.seed())
         except Conflict:
             return False
+        return True
+
+    async def _replace(self, place: int, who: int) -> bool:
+        """Somebody comes in the first one's place."""
+        view, (_, second) = self.views[place]
+        comes = phone(who % PEOPLE)
+        wanted = Replacement(view.session.id, view.participants[0].id, PersonWanted(Phone.parse(comes)))
+        try:
+            now, _ = await self.rig.relay.sessions.replace(self.rig.account, wanted, await self.rig.seed())
+        except (Conflict, InvalidInput):
+            return False
+        if comes in self.book.stopped:
+            self.wrong.append("somebody who had opted out was put in another's place")
+        self.views[place] = now, (comes, second)
         return True
 
     async def _race(self, view: SessionView, people: tuple[str, str], slot: int) -> bool:

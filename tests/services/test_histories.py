@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:Generating ov
 
 _IN_ALL = int(os.environ.get("RELAY_HISTORIES", "120"))
 _PART = 240  # in one database
-_ACTS = ("open", "say", "say", "tell", "send", "send", "answer", "stop", "start", "close", "pool", "race")
+_ACTS = ("open", "say", "say", "tell", "send", "send", "answer", "stop", "start", "close", "pool", "race", "replace")
 _serial = count(1)
 
 STEPS = st.lists(
