@@ -23,6 +23,8 @@ from tests.acceptance.installation import Installation, installed
 from tests.acceptance.processes import start
 from tests.api.wire import ALIVE, HOST, LONG_HEADERS, NO_HTTP
 
+pytestmark = pytest.mark.long
+
 NUMBERS = [f"+120255501{n:02}" for n in range(4)]
 PEOPLE = [f"+141555501{n:02}" for n in range(50, 58)]
 BACK_WITHIN = 10.0  # seconds

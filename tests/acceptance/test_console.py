@@ -31,7 +31,7 @@ from tests.sandbox.sandbox_process import Running, running
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 ENTRIES = 10_000
 WIDTHS = {"laptop": (1280, 800), "phone": (390, 844)}

@@ -9,9 +9,12 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.acceptance.installation import Installation, installed
 from tests.acceptance.processes import Process
+
+pytestmark = pytest.mark.long
 
 NUMBERS = [f"+120255501{n:02}" for n in range(10)]
 PEOPLE = [f"+141555501{n:02}" for n in range(50, 70)]

@@ -20,6 +20,8 @@ from tests.api.contract import CONTRACT, Row, furnished
 from tests.api.rig import PUBLIC_URL, Api, Log, Webhook, inbound, opening
 from tests.services.people import phone
 
+pytestmark = pytest.mark.long
+
 _PUBLISHED = {"programme", "help_contact", "notices", "number"}
 _people = itertools.cycle(range(1200))
 

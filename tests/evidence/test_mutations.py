@@ -17,6 +17,8 @@ from relay.evidence.verifying import verify_pack
 from relay.evidence.writing import zip_pack
 from tests.evidence.logs import WANTED, MadeLog, entry_at, erased, made_of, write_pack
 
+pytestmark = pytest.mark.long
+
 ALL = (*pack.LISTED, pack.SUMS)
 #: What a signature or the tree proves, or must say the same as what they prove. Of the others a pack tells the operator's word.
 PROVEN = (pack.ENTRIES, pack.TABLE, pack.LEAVES, pack.ABOUT)

@@ -167,6 +167,7 @@ async def test_a_pack_is_not_closed_while_a_thread_writes_into_it(rig: Rig) -> N
     assert not pack.was_disturbed
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_memory_stays_the_same_and_others_are_served_when_a_log_is_long(rig: Rig, dsn: str) -> None:
     """Twenty thousand entries in what two thousand take, in a process of its own."""

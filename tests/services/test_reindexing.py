@@ -235,6 +235,7 @@ async def test_a_request_gets_its_first_answer_when_it_comes_again_under_another
         await rig.relay.idempotency.begin(rig.account, "key", b"something else")
 
 
+@pytest.mark.long
 async def test_nothing_is_lost_and_nothing_fails_when_every_key_turns_under_load(rig: Rig) -> None:
     """A hundred texts a second, of people who have been known for as long as the keys and of new ones."""
     pool = await rig.pool("busy", numbers(8))

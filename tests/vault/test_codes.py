@@ -80,6 +80,7 @@ def found(stored: bytes) -> list[str]:
     return [code for code in tried if hashlib.sha256(PLACE + code.encode()).digest() == stored]
 
 
+@pytest.mark.long
 def test_all_codes_are_tried_in_vain_when_the_pepper_is_not_known() -> None:
     """Beside it what a plain hash of the same row gives away in a second, and what the keyed one does with another key."""
     codes, thief = Codes(make()), Codes(make())
