@@ -29,6 +29,10 @@ from relay.core.errors import AddressRefused, NotAnswered
 #: Bytes of an answer that are read. What lies beyond is not waited for.
 MAX_ANSWER = 16 * 1024
 
+#: More than questions of hooks, posts to webhooks and trials by hand that are ever open at once (64 of each): whoever keeps one
+#: kind waiting must not take the sockets of another.
+_CONNECTIONS = 192
+
 #: Addresses of one name that are tried, each with its share of the time. More than one is a convenience of theirs.
 _MOST_ADDRESSES = 4
 
@@ -134,7 +138,7 @@ def open_guarded_transport(
     loopback_allowed: bool,
     resolver: Resolver | None = None,
     tls: ssl.SSLContext | None = None,
-    connections: int = 64,
+    connections: int = _CONNECTIONS,
 ) -> GuardedTransport:
     """The transport for real use, at most ``connections`` sockets.
 

@@ -9,6 +9,7 @@ from statistics import median
 
 import asyncpg
 
+from tests.bench.customers import customers
 from tests.bench.evidence import evidence
 from tests.bench.load import flood, talks, texts
 from tests.bench.measure import Bench, percentile
@@ -156,6 +157,7 @@ RUNS: Mapping[str, Callable[[Path, Told], Awaitable[list[Result]]]] = {
     "http": over_http,
     "sealing": sealing,
     "evidence": evidence,
+    "customers": customers,
 }
 
 

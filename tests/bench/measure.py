@@ -18,7 +18,8 @@ _STUCK = 10.0  # seconds without anything new: what is missing then does not com
 @dataclass(frozen=True, slots=True)
 class Figures:
     """``rate``: texts a second, from the first post to the last receipt. ``cpu``: microseconds a text, by process.
-    ``acks`` and ``relays``: seconds from when a text was due to its 2xx, and to the carrier. ``broken``: promises."""
+    ``acks`` and ``relays``: seconds from when a text was due to its 2xx, and to the carrier. ``broken``: promises.
+    ``apart``: seconds to the carrier of those that are counted apart, and are in neither of these."""
 
     rate: float
     cpu: Mapping[str, float]
@@ -26,6 +27,7 @@ class Figures:
     relays: Sequence[float] = field(repr=False)
     answers: Mapping[int, int]
     broken: Sequence[str]
+    apart: Sequence[float] = field(default=(), repr=False)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -36,9 +38,10 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 @dataclass(slots=True)
 class Bench:
-    """Measures one place as often as wanted."""
+    """Measures one place as often as wanted. ``apart``: numbers whose texts are counted apart."""
 
     place: Place
+    apart: frozenset[str] = frozenset()
     _serial: int = 1
 
     async def saturated(self, count: int, *, lines: int) -> Figures:
@@ -62,14 +65,17 @@ class Bench:
             load = await open_loop(place.inbound, said, rate=rate, lines=lines)
         ended = await self._drained(count)
         ledger, receipts = await place.ledger()
+        apart = [one for one in said if one.talk.number in self.apart]
+        counted = [one for one in said if one.talk.number not in self.apart] if apart else said
         spent = {name: used - before[name] for name, used in place.spent().items()}
         return Figures(
             rate=count / (ended - load.began),
             cpu={name: used / count * 1e6 for name, used in spent.items()},
-            acks=[one.acked - one.due for one in said if one.acked],
-            relays=_relays(said, ledger),
+            acks=[one.acked - one.due for one in counted if one.acked],
+            relays=_relays(counted, ledger),
             answers=load.answers,
             broken=judge(load, ledger, receipts),
+            apart=_relays(apart, ledger),
         )
 
     async def _drained(self, count: int) -> float:

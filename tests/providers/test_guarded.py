@@ -181,6 +181,19 @@ async def test_the_next_address_is_tried_when_nobody_listens_at_the_first() -> N
         assert (await post(transport, named(url))).status == 200
 
 
+async def test_a_question_is_answered_when_as_many_webhooks_and_hooks_hang_as_may() -> None:
+    """64 places for webhooks, 64 for hooks; the one that is about to be asked is the last of them."""
+    async with server(says_nothing) as mute, server(answering(FINE)) as url, guarded() as transport:
+        hanging = [asyncio.create_task(post(transport, named(mute))) for _ in range(127)]
+        await asyncio.sleep(0.2)
+        answer = await post(transport, named(url), within=2.0)
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+
+    assert answer.status == 200
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_an_answer_and_not_followed(status: int) -> None:
     sentinel = Sentinel()
