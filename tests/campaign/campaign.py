@@ -8,7 +8,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,8 +20,10 @@ from relay.core.ids import IdKind, public
 from relay.core.notices import Phrase, say
 from tests.campaign.checker import judge
 from tests.campaign.crowd import MARK, Crowd, Manners
+from tests.campaign.customer import serving
 from tests.campaign.history import Entry, History, Message
 from tests.campaign.log_reader import seen_log
+from tests.campaign.told_reader import see_what_was_told
 from tests.campaign.world import PEOPLE, Shape, World, made
 
 NOTICES = frozenset(say(phrase, language="en", own_words={}) for phrase in Phrase)
@@ -75,7 +77,11 @@ async def running(plan: Plan, folder: Path) -> AsyncIterator[Run]:
     chance = random.Random(plan.seed)
     history = History(policy=plan.shape.policy, may_reorder=plan.shape.policy == "resend")
     timeout = aiohttp.ClientTimeout(total=8.0)
-    async with made(folder, plan.shape) as world, aiohttp.ClientSession(timeout=timeout) as http:
+    async with AsyncExitStack() as stack:
+        customer = stack.enter_context(serving(MARK)) if plan.shape.customer else None
+        world = await stack.enter_async_context(made(folder, plan.shape, customer))
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        history.hooked = world.hooked
         crowd = Crowd(world, history, http, chance, plan.manners)
         yield Run(plan, world, crowd, history, random.Random(plan.seed + 1))
 
@@ -135,6 +141,8 @@ async def seen_at_the_end(run: Run) -> None:
     history.messages = [_message(m, events) for page in pages for m in page]
     history.log = [await seen_log(run, within=run.plan.settle_within)]
     history.leaks = [leak for log in world.logs for leak in _leaks(log)]
+    if world.customer:
+        await see_what_was_told(history, world, world.customer)
 
 
 async def _messages(run: Run, session: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import combinations
 
+from tests.campaign.customer_checks import i16_what_a_hook_is_asked_about_leaves_on_its_word, i17_every_event_is_told
 from tests.campaign.history import NEVER, Entry, History, Log, Message, Opened, Said
 
 LEFT = frozenset({"accepted", "delivered", "undelivered"})
@@ -262,6 +263,8 @@ PROMISES: dict[str, Check] = {
     "I13": i13_every_change_has_its_event,
     "I14": i14_nothing_begins_after_a_stop,
     "I15": i15_only_the_databases_clock_counts,
+    "I16": i16_what_a_hook_is_asked_about_leaves_on_its_word,
+    "I17": i17_every_event_is_told,
 }
 
 

@@ -57,6 +57,11 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "seal, committed": ("relay.services.audit_log", "_mark", BEFORE),
     "redaction, deleted": ("relay.services.redaction", "Redaction._fate", AFTER),
     "redaction, noted": ("relay.services.redaction", "_write", AFTER),
+    "hook, answered": ("relay.services.hooks.interception", "Interception._verdict", AFTER),
+    "hook, written": ("relay.storage.hooks", "decide", AFTER),
+    "webhook, numbered": ("relay.services.webhooks.telling", "give_out", AFTER),
+    "webhook, posted": ("relay.services.webhooks.delivering", "Delivering._post", AFTER),
+    "webhook, settled": ("relay.services.webhooks.delivering", "Delivering._settle", AFTER),
     "lease, taken": ("relay.storage.leases", "take", AFTER),
     "lease, given back": ("relay.storage.leases", "give_back", AFTER),
 }

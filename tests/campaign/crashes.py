@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.campaign.campaign import Plan, Run, complaints, running, talk
 from tests.campaign.crowd import Manners
+from tests.campaign.history import History
 from tests.campaign.outcome import Outcome
 from tests.campaign.trouble import DEEDS, Keeper, Trouble
+from tests.campaign.world import Shape
+
+#: A fifth of the pools have hooks.
+_SHAPE = Shape(pools=10, customer=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,8 @@ class Goal:
 async def campaign(folder: Path, *, seed: int, goal: Goal) -> Outcome:
     """Run it and tell what happened."""
     texts, kills = goal.texts, goal.kills
-    async with running(Plan(seed, texts, goal.within, manners=Manners(rate=goal.rate)), folder) as run:
+    plan = Plan(seed, texts, goal.within, shape=_SHAPE, manners=Manners(rate=goal.rate))
+    async with running(plan, folder) as run:
         trouble = Trouble(Keeper(run, armed=1 / goal.slack), kill_every=2.5 * goal.slack)
         await trouble.keeper.begin()
 
@@ -77,5 +84,14 @@ def _tell(run: Run, trouble: Trouble) -> None:
     print(
         f"  webhooks answered: {', '.join(f'{s} x {n}' for s, n in sorted(run.crowd.answers.items()))} (0: not at all)"
     )
+    print(f"  {_of_the_customer(history)}")
     print(f"  {keeper.kills} kills: {', '.join(f'{point} x {n}' for point, n in sorted(keeper.struck.items()))}")
     print(f"  faults: {', '.join(f'{deed} x {n}' for deed, n in sorted(trouble.done.items()))}")
+
+
+def _of_the_customer(history: History) -> str:
+    """What the marketplace's own server has seen."""
+    asked = Counter(one.answer for one in history.asked)
+    states = Counter(f"{name} {state}" for one in history.happened for name, state in one.deliveries.items())
+    shown = ", ".join(f"{state} x {n}" for state, n in sorted((states + asked).items()))
+    return f"{len(history.asked)} questions, {len(history.told)} posts about {len(history.happened)} events: {shown}"

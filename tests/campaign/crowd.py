@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from tests.acceptance.webhooks import text_webhook
+from tests.campaign.customer import NONSENSE, REFUSE, SILENT
 from tests.campaign.history import NEVER, History, Opened, Said
 from tests.campaign.world import PEOPLE, World
 
@@ -28,6 +29,8 @@ _WORDS = (
     " ok 👍",
     " are you there yet? I am waiting in front of the station, near the clock",
 )
+#: Said in every pool; only hooks care. With how often.
+_PLEAS = (("", REFUSE, SILENT, NONSENSE), (90, 6, 2, 2))
 _IN_THE_WAY = {429, 409, 500, 502, 503, 504}
 
 
@@ -85,7 +88,8 @@ class Crowd:
         await asyncio.sleep(max(0.0, self._next_turn - time.monotonic()))
 
     def words(self) -> str:
-        return f"{MARK} {next(self._serial)}{self.chance.choice(_WORDS)}"
+        plea = self.chance.choices(*_PLEAS)[0] if self.world.customer else ""
+        return f"{MARK} {next(self._serial)}{self.chance.choice(_WORDS)}{plea}"
 
     async def say(self, opened: Opened | None, sender: str, number: str, *, kind: str = "text", text: str = "") -> Said:
         """Text a number until it is acknowledged."""
@@ -124,14 +128,15 @@ class Crowd:
     async def open(self, one: str, other: str, *, life: float = LIFE) -> Opened | None:
         """A session between two people; None when there is a reason against it."""
         people = [{"phone": one}, {"phone": other}]
-        body = {"participants": people, "pool": self.chance.choice(self.world.pools), "expires_in": int(life)}
+        pool = self.chance.choice(self.world.pools)
+        body = {"participants": people, "pool": pool, "expires_in": int(life)}
         asked = time.time()
         status, session = await self._call("/v1/sessions", body)
         if status != 201:
             return None
         seats = session["participants"]
         ids, numbers = [seat["id"] for seat in seats], [seat["proxy_number"] for seat in seats]
-        opened = Opened(session["id"], ids, [one, other], numbers, asked, time.time(), life)
+        opened = Opened(session["id"], ids, [one, other], numbers, asked, time.time(), life, pool=pool)
         self.history.opened.append(opened)
         return opened
 

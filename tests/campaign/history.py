@@ -44,6 +44,7 @@ class Opened:
     close_asked: float = NEVER
     closed: float = NEVER
     in_flight: list[str] = field(default_factory=list)
+    pool: str = ""
 
     @property
     def open_until(self) -> float:
@@ -100,9 +101,48 @@ class Log:
 
 
 @dataclass(slots=True)
+class Told:
+    """A post to one of the marketplace's webhooks. ``status``: what it was answered, 0 for nothing; ``body``: a digest;
+    ``is_right``: signed, just now, and under the id that it has in it."""
+
+    endpoint: str
+    event: str
+    at: float
+    status: int
+    session: str
+    sequence: int | None
+    body: str
+    is_right: bool = True
+
+
+@dataclass(slots=True)
+class Asked:
+    """A question of a hook. ``answer``: allow, refuse, or none that could be used."""
+
+    message: str
+    session: str
+    text: str
+    at: float
+    answer: str
+    is_right: bool = True
+
+
+@dataclass(slots=True)
+class Happened:
+    """An event that webhooks are told of, as the database has it at the end. ``deliveries``: webhook -> state."""
+
+    event: str
+    type: str
+    session: str
+    sequence: int | None
+    deliveries: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class History:
     """``leaks``: where something was found that must not be there. ``forgotten``: sessions that were opened and are unknown
-    now. ``swallowed``: answers that the carrier withheld."""
+    now. ``swallowed``: answers that the carrier withheld. ``hooked``: pools whose texts are asked about, and what happens
+    without an answer; ``webhooks``: which events each takes, all from the beginning."""
 
     policy: str = "park"
     may_reorder: bool = False  #: duplicates that the account asked for may come late
@@ -115,6 +155,11 @@ class History:
     leaks: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     log: list[Log] = field(default_factory=list)
+    hooked: dict[str, str] = field(default_factory=dict)
+    webhooks: dict[str, list[str]] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    happened: list[Happened] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         with path.open("w") as file:
@@ -140,6 +185,9 @@ _KINDS = {
     "leaks": str,
     "forgotten": str,
     "log": Log,
+    "told": Told,
+    "asked": Asked,
+    "happened": Happened,
 }
 
 

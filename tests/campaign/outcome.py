@@ -118,6 +118,16 @@ PROMISES = (
         "checker.i14",
     ),
     ("I15: only the database's clock counts", "one time per transaction; processes ten minutes wrong", "checker.i15"),
+    (
+        "I16: what a hook is asked about leaves on its word, or as its pool says without one",
+        "the guarded door asks for it",
+        "checker.i16",
+    ),
+    (
+        "I17: every event is told to every webhook that takes it, or still waits; signed, always the same, counted without a gap",
+        "found by its missing mark; posted before it is marked",
+        "checker.i17",
+    ),
 )
 
 #: Runs that are too long for one sitting: their parts are added up.
@@ -154,23 +164,27 @@ What Relay promises, how it is kept, and what the last runs against it have show
 
 The checks read what can be seen from outside: what people said and when it was acknowledged, what the marketplace asked for
 and was told, the carrier's own ledger, and every message as the API shows it in the end. Of I13,
-how often each thing happened is asked of the database; the log is read over the API, and its tree computed anew.
+how often each thing happened is asked of the database; the log is read over the API, and its tree computed anew. Of I16 and
+I17, what was asked and told is what the marketplace's own server heard; what there was to tell is asked of the database.
 `tests/campaign/checker.py` has one function for each.
 
 ## The runs
 
 Real processes: PostgreSQL of its own, the simulated carrier, two `relay serve` and one `relay worker` behind one port, their
-wall clocks ten minutes apart. Everything is started again as soon as it has died. `--full` makes a run as long as its goal says.
+wall clocks ten minutes apart. Everything is started again as soon as it has died. Beside them, and never killed, stands the
+marketplace's own server, with three webhooks and the hooks of two pools of ten. `--full` makes a run as long as its goal says.
 
 | run | command | last seen | when, commit |
 |---|---|---|---|
 {runs}
 
-- **crashes**: processes are killed at 28 named points (`tests/campaign/child.py`) and at random, stopped for longer than
+- **crashes**: processes are killed at 37 named points (`tests/campaign/child.py`) and at random, stopped for longer than
   their leases last, stalled, ended in order; PostgreSQL is killed, stopped at once and away for seconds, drops all
   connections, has its tables locked; migrations run; webhooks come fifty times at once or forged; the carrier swallows
-  and garbles answers, is slow, throttles, fails, doubles, reorders and drops receipts, lists nothing. Each at least once.
-- **selftest**: seventeen bugs are planted, one by one; each must be caught by a promise that it breaks, and a run without any
+  and garbles answers, is slow, throttles, fails, doubles, reorders and drops receipts, lists nothing. Each at least once. Of the
+  webhooks one works, one fails three times in ten, one never answers; hooks allow, refuse, say nothing and say nonsense, and the
+  server that has them all is away once.
+- **selftest**: twenty-two bugs are planted, one by one; each must be caught by a promise that it breaks, and a run without any
   must be clean.
 - **cut**: the connection to PostgreSQL breaks in front of every single protocol message of a scenario, once for a process
   that lives on and once for one that is gone.

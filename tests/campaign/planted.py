@@ -274,6 +274,34 @@ def _talkative_log() -> None:
     replace("relay.services.sending", "Sending.hand_over", make)
 
 
+def _unasked() -> None:
+    """A text that somebody is to be asked about is due at once, and the door does not ask whether anybody was."""
+    _sql("relay.storage.hooks", "ask_first", ("due_at = deadline_at", "due_at = $2::timestamptz"))
+    _sql("relay.storage.outbox", "door", ("ask_at is null", "true"))
+
+
+def _yes_anyway() -> None:
+    """Whatever a hook answers is taken for a yes."""
+    from relay.core.hooks import Verdict
+
+    replace("relay.services.hooks.interception", "read_verdict", lambda _: lambda *_: Verdict.ALLOW)
+
+
+def _told_beforehand() -> None:
+    """An event counts as told before it was posted, whatever is answered then."""
+
+    def make(post: Any) -> Any:
+        async def hopeful(self: Any, endpoint: Any, event: Any) -> Any:
+            from relay.core.webhooks import Answer
+
+            asyncio.get_running_loop().create_task(post(self, endpoint, event))
+            return Answer(204)
+
+        return hopeful
+
+    replace("relay.services.webhooks.delivering", "Delivering._post", make)
+
+
 #: A process stops between the door and the socket, for so long that another one has given the send up and begun anew.
 _OVERTAKEN = {
     "policy": "resend",
@@ -307,4 +335,7 @@ BUGS: dict[str, Bug] = {
     "an event that is sealed twice": Bug(_doubling_sealer, ("I13",)),
     "the process's own clock": Bug(_own_clock, ("I15",), {"skew": 3600.0}),
     "a phone in the log": Bug(_talkative_log, ("I5",)),
+    "a text leaves before its hook was asked": Bug(_unasked, ("I16",), {"customer": True}),
+    "any answer of a hook is a yes": Bug(_yes_anyway, ("I16",), {"customer": True}),
+    "told before it is posted": Bug(_told_beforehand, ("I17",), {"customer": True}),
 }

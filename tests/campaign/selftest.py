@@ -51,12 +51,13 @@ async def selftest(folder: Path, *, seed: int, only: str | None = None) -> Outco
 
 async def _caught(folder: Path, seed: int, name: str, bug: Bug | None) -> dict[str, list[str]]:
     """What the checker says about a short run with this bug, in the trouble in which it shows."""
-    trouble: Mapping[str, Any] = bug.trouble if bug else {"kills": 2}
+    trouble: Mapping[str, Any] = bug.trouble if bug else {"kills": 2, "customer": True, "pools": 4}
     shape = Shape(
         pools=trouble.get("pools", 2),
         numbers=12,
         rate=trouble.get("rate", 50.0),
         policy=OnAmbiguous(trouble.get("policy", "park")),
+        customer=trouble.get("customer", False),
     )
     manners = Manners(
         talkers=20, turns=trouble.get("turns", 10), stops=0.3, copies=0.1, rate=trouble.get("texts", 100.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaign.checker import PROMISES, judge
-from tests.campaign.history import NEVER, Entry, History, Log, Message, Opened, Said, read
+from tests.campaign.history import NEVER, Asked, Entry, Happened, History, Log, Message, Opened, Said, Told, read
 
 ANN, BOB, EVE = "+13125550100", "+13125550101", "+13125550102"
 ONE, TWO = "+12025550100", "+12025550101"
@@ -21,12 +21,31 @@ def said(n: int, at: float, *, kind: str = "text", text: str = "") -> Said:
     return Said(f"SM{n}", kind, "ses_1", ANN, ONE, text or f"text {n}", asked=at, acked=at + 0.1, tries=1)
 
 
+def asked(n: int, at: float) -> Asked:
+    return Asked(f"msg_{n}", "ses_1", f"text {n}", at, "allow")
+
+
 def calm() -> History:
-    """Ann says three things to Bob in a session that closes at 10; the third comes too late, and is answered."""
+    """Ann says three things to Bob in a session that closes at 10; the third comes too late, and is answered. A hook is asked
+    about the others, and a webhook told of the session, at the second try."""
     return History(
+        hooked={"pool 1": "refuse"},
+        asked=[asked(1, 1.15), asked(2, 2.15)],
+        webhooks={"works": ["session.*"]},
+        happened=[
+            Happened("evt_1", "session.opened", "ses_1", 1, {"works": "delivered"}),
+            Happened("evt_2", "session.closed", "ses_1", 2, {"works": "waiting"}),
+            Happened("evt_3", "number.added", "", None),
+        ],
+        told=[Told("works", "evt_1", at, status, "ses_1", 1, "d1") for at, status in ((0.6, 503), (5.6, 204))],
         said=[said(1, 1.0), said(2, 2.0), said(3, 20.0, kind="late")],
         opened=[
-            Opened("ses_1", ["par_a", "par_b"], [ANN, BOB], [ONE, TWO], 0.0, 0.5, 600.0, close_asked=9.9, closed=10.0)
+            Opened(
+                *("ses_1", ["par_a", "par_b"], [ANN, BOB], [ONE, TWO], 0.0, 0.5, 600.0),
+                close_asked=9.9,
+                closed=10.0,
+                pool="pool 1",
+            )
         ],
         ledger=[
             Entry(TWO, BOB, "text 1", 1.2, ["sent", "delivered"]),
@@ -155,6 +174,80 @@ def tree_of_something_else(history: History) -> None:
     history.log = [Log({"message.received": 1}, {"message.received": 1}, root_is_right=False)]
 
 
+def left_unasked(h: History) -> None:
+    del h.asked[0]
+
+
+def left_before_it_was_asked_about(h: History) -> None:
+    h.asked[0].at = 1.5
+
+
+def left_without_a_word(h: History) -> None:
+    h.asked[0].answer = "none"
+
+
+def left_and_is_refused(h: History) -> None:
+    h.messages[0].reason = "hook_refused"
+    h.asked.insert(0, Asked("msg_1", "ses_1", "text 1", 1.1, "refuse"))
+
+
+def refused_by_nobody(h: History) -> None:
+    h.messages[2].reason = "hook_refused"
+
+
+def parked_against_the_pools_word(h: History) -> None:
+    h.hooked["pool 1"] = "allow"
+    h.messages[2].reason = "hook_timeout"
+
+
+def asked_about_for_nothing(h: History) -> None:
+    h.hooked.clear()
+
+
+def asked_by_a_stranger(h: History) -> None:
+    h.asked[0].is_right = False
+
+
+def never_told(h: History) -> None:
+    h.told.clear()
+
+
+def told_and_not_taken(h: History) -> None:
+    h.told[1].status = 503
+
+
+def no_delivery(h: History) -> None:
+    h.happened[1].deliveries.clear()
+
+
+def told_though_not_wanted(h: History) -> None:
+    h.happened[2].deliveries["works"] = "waiting"
+
+
+def told_in_two_ways(h: History) -> None:
+    h.told[1].body = "d2"
+
+
+def told_by_a_stranger(h: History) -> None:
+    h.told[0].is_right = False
+
+
+def told_of_nothing(h: History) -> None:
+    h.told[0].event = "evt_9"
+
+
+def told_under_another_number(h: History) -> None:
+    h.told[1].sequence = 2
+
+
+def number_left_out(h: History) -> None:
+    h.happened[1].sequence = 3
+
+
+def number_given_twice(h: History) -> None:
+    h.happened[1].sequence = 1
+
+
 BREAKS: list[tuple[str, Callable[[History], None]]] = [
     ("I1", lost_from_store),
     ("I1", lost_on_its_way),
@@ -183,6 +276,24 @@ BREAKS: list[tuple[str, Callable[[History], None]]] = [
     ("I14", deaf),
     ("I15", expired_and_sent),
     ("I15", refused_before_its_time),
+    ("I16", left_unasked),
+    ("I16", left_before_it_was_asked_about),
+    ("I16", left_without_a_word),
+    ("I16", left_and_is_refused),
+    ("I16", refused_by_nobody),
+    ("I16", parked_against_the_pools_word),
+    ("I16", asked_about_for_nothing),
+    ("I16", asked_by_a_stranger),
+    ("I17", never_told),
+    ("I17", told_and_not_taken),
+    ("I17", no_delivery),
+    ("I17", told_though_not_wanted),
+    ("I17", told_in_two_ways),
+    ("I17", told_by_a_stranger),
+    ("I17", told_of_nothing),
+    ("I17", told_under_another_number),
+    ("I17", number_left_out),
+    ("I17", number_given_twice),
 ]
 
 

@@ -24,6 +24,7 @@ import asyncpg
 
 from tests.campaign.campaign import CALM, Run
 from tests.campaign.child import POINTS, STALL
+from tests.campaign.customer import HOOK_TIMEOUT
 from tests.campaign.history import Deed
 
 PLACES = ("api 1", "api 2", "worker 1")
@@ -94,7 +95,7 @@ class Keeper:
         if self.crash and self.run.chance.random() < self.armed:
             # Few points are reached often; those that are reached seldom strike the first time.
             point = next(self._points)
-            often = point.startswith(("ingest", "door", "send", "mark", "receipt"))
+            often = point.startswith(("ingest", "door", "send", "mark", "receipt", "webhook"))
             extra["CAMPAIGN_CRASH"] = f"{point}:{self.run.chance.randrange(1, 120) if often else 1}"
         self.run.world.start(place, extra=extra)
 
@@ -252,6 +253,15 @@ async def _strange_webhooks(run: Run, _: Trouble) -> None:
             continue
 
 
+async def _customer_away(run: Run, _: Trouble) -> None:
+    """The marketplace's server fails at everything, for longer than a hook is waited for."""
+    if (customer := run.world.customer) is None:
+        return
+    customer.is_away = True
+    await asyncio.sleep(HOOK_TIMEOUT + 1.0)
+    customer.is_away = False
+
+
 def _weather(seconds: float, **faults: Any) -> Callable[[Run, Trouble], Awaitable[None]]:
     async def bad(run: Run, _: Trouble) -> None:
         await run.world.weather(**faults)
@@ -272,6 +282,7 @@ DEEDS: dict[str, Callable[[Run, Trouble], Awaitable[None]]] = {
     "migrate": _migrated,
     "fifty copies": _fifty_copies,
     "strange webhooks": _strange_webhooks,
+    "customer away": _customer_away,
     "answers swallowed": _weather(3.0, swallow_rate=0.1),
     "answers garbled": _weather(3.0, garble_rate=0.1),
     "slow carrier": _weather(3.0, latency_ms=400),

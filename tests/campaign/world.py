@@ -21,15 +21,18 @@ import asyncpg
 import httpx
 
 from relay.cli.schema import migrate_now
+from relay.core.hooks import HookKind, OnTimeout
 from relay.core.ids import IdKind, Seed, public
 from relay.core.model import OnAmbiguous, Scope
 from relay.core.phone import parse_number
 from relay.services.numbers import NumberWanted
 from relay.settings import read_settings
+from relay.storage.configuration import Account
 from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
 from relay.vault import keyring, keyring_file
 from relay.wiring import Relay, open_relay
 from tests.acceptance.processes import ACCOUNT_SID, AUTH_TOKEN, running_carrier
+from tests.campaign.customer import HOOK_TIMEOUT, WEBHOOKS, Customer
 
 #: Waits that a run has no time for.
 QUICK = {
@@ -55,12 +58,13 @@ _STRUCK = re.compile(r'\{"event": "struck", "point": "([^"]+)", "signal": (\d+)\
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How big the world is. ``rate``: segments a second, for each number."""
+    """How big the world is, and what is in it. ``rate``: segments a second, for each number."""
 
     pools: int = 4
     numbers: int = 12
     rate: float = 50.0
     policy: OnAmbiguous = OnAmbiguous.PARK
+    customer: bool = False  #: the marketplace has webhooks, and hooks for the last two pools
 
     def number(self, pool: int, n: int) -> str:
         which = pool * self.numbers + n
@@ -104,6 +108,8 @@ class World:
     listener: socket.socket
     environment: dict[str, str]
     server: EmbeddedServer
+    customer: Customer | None = None
+    hooked: dict[str, str] = field(default_factory=dict)  #: pool -> what happens without an answer
     children: dict[str, Child] = field(default_factory=dict)
     logs: list[Path] = field(default_factory=list)
     started: int = 0
@@ -152,11 +158,11 @@ class World:
         rows: list[dict[str, Any]] = (await self.carrier.get("/control/ledger")).json()
         return rows
 
-    async def query(self, statement: str) -> list[asyncpg.Record]:
+    async def query(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """Ask the database itself: to wait for the end of a run, and for events, which no API shows yet."""
         connection = await asyncpg.connect(self.server.dsn)
         try:
-            return await connection.fetch(statement)
+            return await connection.fetch(statement, *values)
         finally:
             await connection.close()
 
@@ -184,12 +190,12 @@ def binaries() -> Path:
 
 
 @asynccontextmanager
-async def made(folder: Path, shape: Shape) -> AsyncIterator[World]:
-    """A world without any process of Relay yet."""
+async def made(folder: Path, shape: Shape, customer: Customer | None = None) -> AsyncIterator[World]:
+    """A world without any process of Relay yet. ``customer`` has the webhooks, and the hooks of the last two pools."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     server = start_embedded(folder / "postgres", binaries=binaries(), settings=SERVER)
     try:
-        world = await _world(folder, server, shape)
+        world = await _world(folder, server, shape, customer)
         async with running_carrier(folder) as world.carrier:
             world.environment["RELAY_CARRIER_URL"] = str(world.carrier.base_url)
             try:
@@ -204,7 +210,7 @@ async def made(folder: Path, shape: Shape) -> AsyncIterator[World]:
         server.stop()
 
 
-async def _world(folder: Path, server: EmbeddedServer, shape: Shape) -> World:
+async def _world(folder: Path, server: EmbeddedServer, shape: Shape, customer: Customer | None) -> World:
     """Everything but the carrier."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -212,33 +218,52 @@ async def _world(folder: Path, server: EmbeddedServer, shape: Shape) -> World:
     keyring_file.save_new(keyring.make(), ring)
     await asyncio.to_thread(figures.mkdir)
     await migrate_now(server.dsn)
-    async with open_relay(read_settings(keyring=ring), server.dsn) as relay:
-        key, connection, pools = await _furnish(relay, shape)
+    trial = {"RELAY_LOOPBACK_WEBHOOKS": "true"} if customer else {}
+    async with open_relay(read_settings(keyring=ring, loopback_webhooks=bool(trial)), server.dsn) as relay:
+        account, key, connection, pools = await _furnish(relay, shape)
+        hooked = await _introduce(relay, account, customer) if customer else {}
     environment = {
         **QUICK,
+        **trial,
         "RELAY_DATABASE_URL": server.dsn,
         "RELAY_KEYRING": str(ring),
         "RELAY_PUBLIC_URL": url,
         "PROMETHEUS_MULTIPROC_DIR": str(figures),
     }
-    return World(folder, url, key, connection, pools, httpx.AsyncClient(), listener, environment, server)
+    carrier = httpx.AsyncClient()
+    return World(folder, url, key, connection, pools, carrier, listener, environment, server, customer, hooked)
 
 
-async def _furnish(relay: Relay, shape: Shape) -> tuple[str, str, list[str]]:
+async def _furnish(relay: Relay, shape: Shape) -> tuple[Account, str, str, list[str]]:
     """An account with its key, a connection, and pools of numbers."""
-
-    async def seed() -> Seed:
-        return Seed(await relay.database.now(), os.urandom(10))
-
     account = await relay.accounts.add("campaign")
     await relay.accounts.change(account.id, {"on_ambiguous": shape.policy})
     key = await relay.keys.add(account, name="campaign", scopes=list(Scope))
     credentials = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN}
-    connection = await relay.connections.add(account, "twilio", credentials, await seed())
+    connection = await relay.connections.add(account, "twilio", credentials, await _seed(relay))
     names = [f"pool {n}" for n in range(shape.pools)]
     for p, name in enumerate(names):
-        pool = await relay.pools.add(account, name, await seed())
+        pool = await relay.pools.add(account, name, await _seed(relay))
         for n in range(shape.numbers):
             wanted = NumberWanted(parse_number(shape.number(p, n)), pool, connection.id, shape.rate)
-            await relay.numbers.add(account, wanted, await seed())
-    return key, public(IdKind.CONNECTION, connection.id), names
+            await relay.numbers.add(account, wanted, await _seed(relay))
+    return account, key, public(IdKind.CONNECTION, connection.id), names
+
+
+async def _introduce(relay: Relay, account: Account, customer: Customer) -> dict[str, str]:
+    """The customer's webhooks and hooks; returns which pools are asked about, and what happens without an answer."""
+    for name, events in WEBHOOKS.items():
+        url = f"{customer.url}/webhooks/{name}"
+        view, customer.secrets[name] = await relay.webhooks.add(account, url, events, await _seed(relay))
+        customer.endpoints[str(view.endpoint.id)] = name
+    pools = sorted((await relay.configuration.refreshed()).pools.values(), key=lambda pool: pool.name)
+    hooked = list(zip(pools[-2:], OnTimeout, strict=True))
+    for pool, on_timeout in hooked:
+        name = pool.name.replace(" ", "-")
+        wanted = relay.hooks.read(HookKind.INTERCEPT, f"{customer.url}/hooks/{name}", HOOK_TIMEOUT, on_timeout)
+        customer.secrets[name] = await relay.hooks.set(pool, wanted) or ""
+    return {pool.name: on_timeout.value for pool, on_timeout in hooked}
+
+
+async def _seed(relay: Relay) -> Seed:
+    return Seed(await relay.database.now(), os.urandom(10))
