@@ -38,7 +38,7 @@ async def see_what_was_told(history: History, world: World, customer: Customer) 
     works = next(one for one, name in customer.endpoints.items() if name == "works")
     while (await world.query(_UNTOLD, works))[0][0] and time.monotonic() < until:  # noqa: ASYNC110 - other processes work
         await asyncio.sleep(0.3)
-    rows = await world.query(_HAPPENED, ended)
+    looked, rows = time.time(), await world.query(_HAPPENED, ended)
     history.webhooks = {name: list(events) for name, events in WEBHOOKS.items()}
     history.happened = [
         Happened(
@@ -50,8 +50,10 @@ async def see_what_was_told(history: History, world: World, customer: Customer) 
         )
         for row in rows
     ]
-    # After the look: what it shows as delivered has come by now.
-    history.told, history.asked = list(customer.told), list(customer.asked)
+    # What the look shows as delivered has come by now; what happened after it has not happened yet.
+    known = {happened.event for happened in history.happened}
+    history.told = [told for told in customer.told if told.event in known or told.at < looked]
+    history.asked = list(customer.asked)
     history.leaks += customer.leaks
 
 
