@@ -13,6 +13,8 @@ from tests.api.bodies import VALUES, WHOLE, places, put
 from tests.api.contract import CONTRACT, Row, World, furnished
 from tests.api.rig import ALICE, Api
 
+pytestmark = pytest.mark.long
+
 LARGEST = 64 * 1024
 WITH_BODY = [row for row in CONTRACT if row.method in {"POST", "PATCH"}]
 

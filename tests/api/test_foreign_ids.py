@@ -18,6 +18,8 @@ from tests.api.answers import told
 from tests.api.contract import CONTRACT, FRANK, KINDS, Row, World, furnished
 from tests.api.rig import ALICE, Api, opening
 
+pytestmark = pytest.mark.long
+
 WITH_ID = [row for row in CONTRACT if row.thing]
 _PROBES = {
     "/v1/sessions/{}": (IdKind.SESSION, 1000),

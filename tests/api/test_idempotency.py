@@ -14,6 +14,8 @@ from relay.services.idempotency import Answer
 from tests.api.contract import CONTRACT, furnished
 from tests.api.rig import ALICE, BOB, CAROL, Api, opening
 
+pytestmark = pytest.mark.long
+
 POSTS = [row for row in CONTRACT if row.method == "POST"]
 
 

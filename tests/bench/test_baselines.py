@@ -29,6 +29,8 @@ from tests.bench.baselines.pgbench import CYCLE, CYCLE_50, PgbenchFailed, Script
 from tests.bench.baselines.tables import furnish, pending
 from tests.databases import in_database
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 SID, TOKEN = "AC" + "b" * 32, "7e57" * 8
 NUMBER, RIDER, STRANGER = "+12025550100", "+12025550177", "+12025550166"

@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="0 = from the clock; a failing run names its own")
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--within", type=float, default=200.0, help="seconds of talking at most")
+    parser.add_argument("--within", type=float, default=230.0, help="seconds of talking at most")
     parser.add_argument("--rate", type=float, default=150.0, help="texts a second")
     parser.add_argument("--slack", type=float, default=1.0, help="how much rarer than usual processes are killed")
     parser.add_argument("--selftest", action="store_true", help="plant bugs; each must be caught")

@@ -20,6 +20,8 @@ from tests.campaign.cut import campaign
 from tests.campaign.wire import Loss
 from tests.services.rig import new_sid
 
+pytestmark = pytest.mark.long
+
 
 class _Forgetful(Inbound):
     """Takes every webhook for a new one."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.campaign.planted import BUGS
+
+pytestmark = pytest.mark.long
 
 #: Each in a process of its own, because some change the same statement.
 _PLANT_EACH = """

@@ -13,6 +13,8 @@ from relay.core.errors import StorageUnavailable
 from relay.storage import database
 from tests.campaign.wire import Course, Framing, Loss, Message, NotFramed, wire_to
 
+pytestmark = pytest.mark.long
+
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 START_UP = struct.pack("!ii", 20, 196608) + b"user\0relay\0\0"
 

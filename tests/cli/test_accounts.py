@@ -10,6 +10,8 @@ from relay.storage.configuration import Account
 from tests.cli.command import Command
 from tests.cli.conftest import Shop
 
+pytestmark = pytest.mark.long
+
 ID = re.compile(r"acc_[a-z2-7]{26}\n")
 
 

@@ -16,6 +16,8 @@ from tests.cli.command import Command
 from tests.evidence.logs import KEY, LogKey, entry_at, made_of, witness_named, write_pack
 from tests.evidence.served_log import API_KEY, Site, serving
 
+pytestmark = pytest.mark.long
+
 VKEY = KEY.public.written()
 #: Settings with which every command fails that reads them.
 RELAY = Command({"RELAY_DATABASE_URL": "nonsense", "RELAY_KEYRING": "/nowhere", "RELAY_WORKERS": "none"})

@@ -21,6 +21,8 @@ from tests.cli.command import PROGRAM, Command
 from tests.cli.conftest import Shop
 from tests.services.waiting import until
 
+pytestmark = pytest.mark.long
+
 
 def sealed(shop: Shop, events: int = 0) -> NoteKey:
     """The key of the shop's log, with so many events more in it."""

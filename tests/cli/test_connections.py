@@ -17,6 +17,8 @@ from relay.wiring import Relay
 from tests.cli.command import Command
 from tests.cli.conftest import ACCOUNT_SID, AUTH_TOKEN, PUBLIC_URL, Shop
 
+pytestmark = pytest.mark.long
+
 ADD = ("connections", "add", "--account", "shop", "--provider", "twilio")
 SECRET = "f00d" * 8
 OTHER_SECRET = "beef=" * 6

@@ -9,6 +9,8 @@ import pytest
 from tests.cli.command import Command
 from tests.cli.conftest import Shop
 
+pytestmark = pytest.mark.long
+
 ADDED = re.compile(r"num_[a-z2-7]{26}  \+?\d+")
 
 

@@ -19,6 +19,8 @@ import pytest
 
 from tests.sandbox.carrier_rig import ALICE, MESSAGES, NUMBER, SID, TOKEN
 
+pytestmark = pytest.mark.long
+
 COMMAND = [sys.executable, "-m", "relay.sandbox.carrier", "--account-sid", SID]
 ENVIRON = os.environ | {"CARRIER_AUTH_TOKEN": TOKEN}
 

@@ -27,6 +27,8 @@ from tests.services.people import ALICE, BOB, CAROL, STRANGER, numbers
 from tests.services.rig import CREDENTIALS, Rig, Talk, make_rig, start_talk
 from tests.services.verifying import PRIVACY, start
 
+pytestmark = pytest.mark.long
+
 C = DataClass
 HOUR = 3600
 TICK = timedelta(microseconds=1)

@@ -28,6 +28,8 @@ from relay.vault.log_keys import verify
 from tests.services.rig import Rig, make_rig
 from tests.services.waiting import until
 
+pytestmark = pytest.mark.long
+
 LOG = Purpose.LOG
 
 

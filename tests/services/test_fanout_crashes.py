@@ -15,6 +15,8 @@ from tests.services.dying import dies_after_arrival, dies_before
 from tests.services.people import BOB, number, numbers
 from tests.services.rig import Rig
 
+pytestmark = pytest.mark.long
+
 _PERSON = """
 insert into person as p (bucket, party_index, key_id, opted_out, changed_at) values ($1, $2, 1, $3, '-infinity')
     on conflict (bucket, party_index) do update set key_id = p.key_id

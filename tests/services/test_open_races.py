@@ -11,6 +11,8 @@ from relay.services.sessions import SessionView
 from tests.services.people import numbers, phone
 from tests.services.rig import Rig, proxy_of
 
+pytestmark = pytest.mark.long
+
 AT_ONCE = 32
 
 

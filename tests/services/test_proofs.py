@@ -18,6 +18,8 @@ from tests.services.people import ALICE, BOB, CAROL, numbers, phone
 from tests.services.rig import Rig
 from tests.services.verifying import PRIVACY, SESSION, proof
 
+pytestmark = pytest.mark.long
+
 INVALID = "verification_token_invalid"
 FIELDS = ("participants.0.verification_token", "participants.1.verification_token")
 AT_ONCE = 32

@@ -23,6 +23,8 @@ from relay.vault.vault import open_vault
 from relay.wiring import open_keyring
 from tests.services.rig import Rig, Talk, make_rig, start_talk
 
+pytestmark = pytest.mark.long
+
 EPOCH_1, EPOCH_2 = KeyName(Purpose.EPOCH, 1), KeyName(Purpose.EPOCH, 2)
 REDACTION_1, REDACTION_2 = KeyName(Purpose.REDACTION, 1), KeyName(Purpose.REDACTION, 2)
 TRANSIT_1, TRANSIT_2 = KeyName(Purpose.TRANSIT, 1), KeyName(Purpose.TRANSIT, 2)

@@ -23,6 +23,8 @@ from tests.services.rig import Rig, Talk, make_rig, start_talk
 from tests.services.test_receipts import MARK, WORDS, after, tell
 from tests.storage.message_states import Text, text_in
 
+pytestmark = pytest.mark.long
+
 _TABLES = ("message", "outbox", "attempt", "event", "session", "person", "inbox_key", "answer", "fanout")
 
 

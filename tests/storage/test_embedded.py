@@ -21,6 +21,8 @@ import pytest
 from relay.core.errors import DataDirectoryRefused, EmbeddedServerFailed
 from relay.storage.embedded import EmbeddedServer, find_binaries, start_embedded
 
+pytestmark = pytest.mark.long
+
 Start = partial[EmbeddedServer]
 
 BINARIES = find_binaries()

@@ -16,6 +16,8 @@ from relay.storage import database, migrate
 from relay.storage.database import Database
 from tests.api.database_line import line_to
 
+pytestmark = pytest.mark.long
+
 NAMES = [migration.name for migration in migrate.migrations()]
 
 
