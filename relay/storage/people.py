@@ -36,6 +36,7 @@ async def recognise(tx: Transaction, bucket: int, parties: Sequence[Party]) -> N
     new = {other.index: party for party in aliased for other in party.others}
     known = [row["party_index"] for row in await tx.fetch(_SQL["known_before"], bucket, list(new))]
     if known:
+        await tx.execute(_SQL["lock_seats"], bucket, known)
         await tx.execute(
             _SQL["supersede"], bucket, known, [new[i].index for i in known], [new[i].key_id for i in known]
         )

@@ -19,6 +19,11 @@ returning turn.name;
 select p.party_index from person p
  where p.bucket = $1::smallint and p.party_index = any ($2::bytea[]) and not p.superseded;
 
+-- name: lock_seats
+-- $1 bucket | $2 party indexes under other keys. Before their people, in the order of the door: else each waits for the other
+select id from participant
+ where bucket = $1::smallint and party_index = any ($2::bytea[]) order by id for no key update;
+
 -- name: supersede
 -- $1 bucket | $2 old indexes $3 new ones $4 their key ids. The old row stays for texts on their way, which are checked against it
 with o as (
