@@ -225,6 +225,8 @@ async def found_by(rig: Rig, pool: Pool, session_ids: list[UUID]) -> dict[str, s
     empty: list[list[object]] = [[] for _ in range(5)]
     async with rig.relay.database.transaction() as tx:
         events = tx.new_ids(pool.bucket, len(session_ids))
+        for way in ("seqscan", "bitmapscan"):  # whatever the tables are believed to hold at this moment
+            await tx.execute(f"set local enable_{way} = off")
         rows = await tx.fetch(f"explain {statement}", pool.bucket, tx.now, session_ids, "api", events, *empty)
     plan = "\n".join(row[0] for row in rows)
     found = re.findall(r"Scan using \w+ on (session|participant|binding) .*\n +Index Cond: (.*)", plan)
