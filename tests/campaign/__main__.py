@@ -29,7 +29,7 @@ _CUT_ALL = ("open", "inbound", "born", "send", "receipt", "close", "stop", "seal
 
 SCENES: dict[str, Scene] = {
     "cut": lambda at, _, full: cut_scene.cut(at, _CUT_ALL if full else _CUT),
-    "swallowed": lambda at, seed, full: scenes.swallowed(at, seed=seed, texts=10_000 if full else 2_000),
+    "swallowed": lambda at, seed, full: scenes.swallowed(at, seed=seed, texts=10_000 if full else 1_200),
     "load": lambda at, seed, full: scenes.load(
         at, seed=seed, rate=300.0 if full else 150.0, seconds=600.0 if full else 15.0
     ),

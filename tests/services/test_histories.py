@@ -18,7 +18,7 @@ from tests.services.rig import CREDENTIALS, Rig
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore:Generating overly large repr")]
 
-_IN_ALL = int(os.environ.get("RELAY_HISTORIES", "120"))
+_IN_ALL = int(os.environ.get("RELAY_HISTORIES", "80"))
 _PART = 240  # in one database
 _ACTS = ("open", "say", "say", "tell", "send", "send", "answer", "stop", "start", "close", "pool", "race", "replace")
 _serial = count(1)
