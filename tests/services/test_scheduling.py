@@ -15,6 +15,7 @@ from tests.services.people import ALICE
 from tests.services.rig import Rig, Talk, start_talk
 
 DAY = timedelta(days=1)
+_DAYS = 3 * 86400  # whatever time it is when the test is played, its night lies within
 
 
 async def tell(
@@ -141,7 +142,7 @@ async def at_night(rig: Rig, zone_hours: int = -5) -> None:
 
 
 async def test_a_notice_waits_for_the_morning_when_it_respects_quiet_hours(rig: Rig) -> None:
-    talk = await start_talk(rig)
+    talk = await start_talk(rig, expires_in=_DAYS)
     await at_night(rig)
     notice = await tell(talk, "notice", quiet=True)
     await tell(talk, "your driver is here")
@@ -158,7 +159,7 @@ async def test_a_notice_waits_for_the_morning_when_it_respects_quiet_hours(rig: 
 
 async def test_the_accounts_own_hours_count_when_it_has_chosen_them(rig: Rig) -> None:
     rig.account = await rig.relay.accounts.change(rig.account.id, {"quiet_hours": QuietHours(time(4), time(4))})
-    talk = await start_talk(rig)
+    talk = await start_talk(rig, expires_in=_DAYS)
     await at_night(rig)
 
     assert (await tell(talk, "notice", quiet=True)).send_at is None
