@@ -8,6 +8,7 @@ began before, or at the very same time, is not (the races have tests of their ow
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -29,22 +30,29 @@ _NUMBERS = 3  # in each pool
 
 @dataclass(slots=True)
 class Book:
-    """Who has opted out, and who had their confirmation since."""
+    """Who has opted out, and how many confirmations are owed: one for each STOP that was news, even when START came since."""
 
     confirms: bool
-    stopped: dict[str, bool] = field(default_factory=dict)  #: phone -> was the one confirmation begun?
+    stopped: set[str] = field(default_factory=set)
+    owed: Counter[str] = field(default_factory=Counter)
+
+    def note(self, person: str, text: str) -> None:
+        """What somebody said, if it was for us."""
+        if text == "STOP" and person not in self.stopped:
+            self.stopped.add(person)
+            self.owed[person] += self.confirms
+        elif text == "START":
+            self.stopped.discard(person)
 
     def judge(self, begun: Sequence[Intent]) -> list[str]:
         """What began to leave and must not, in words."""
         wrong = []
         for intent in begun:
             to, kind = intent.letter.phone, intent.passed.kind
-            if to not in self.stopped:
-                continue
-            if kind == MessageKind.STOP_REPLY and self.confirms and not self.stopped[to]:
-                self.stopped[to] = True
-                continue
-            wrong.append(f"a {kind} began after STOP")
+            if kind == MessageKind.STOP_REPLY and self.owed[to]:
+                self.owed[to] -= 1
+            elif to in self.stopped or kind == MessageKind.STOP_REPLY:
+                wrong.append(f"a {kind} began after STOP")
         return wrong
 
 
@@ -98,7 +106,7 @@ class History:
 
     async def _open(self, one: int, other: int) -> bool:
         first, second = phone(one % PEOPLE), phone((one + 1) % PEOPLE)
-        out = {first, second} & self.book.stopped.keys()
+        out = {first, second} & self.book.stopped
         try:
             view = await self.rig.session(self.pools[other % len(self.pools)], first, second)
         except Conflict as error:
@@ -112,14 +120,8 @@ class History:
 
     async def _text(self, view: SessionView, people: tuple[str, str], slot: int, text: str) -> bool:
         await self.rig.text(people[slot], proxy_of(view, slot + 1), text)
-        self._note(people[slot], text)
+        self.book.note(people[slot], text)
         return True
-
-    def _note(self, person: str, text: str) -> None:
-        if text == "STOP":
-            self.book.stopped.setdefault(person, False)
-        elif text == "START":
-            self.book.stopped.pop(person, None)
 
     async def _tell(self, view: SessionView, slot: int) -> bool:
         wanted = TextWanted(view.session.id, view.participants[slot].id, "from the platform")
@@ -150,13 +152,11 @@ class History:
         said = self.rig.text(other, proxy_of(view, 2 - slot), "are you there?")
         begun = asyncio.gather(*doors)
         await asyncio.gather(said, self.rig.text(me, proxy_of(view, slot + 1), "STOP"), self._new_pool(), begun)
+        self.book.note(me, "STOP")
         for pool, intents in zip(self.pools, begun.result(), strict=False):
             self.begun += [(pool.bucket, intent) for intent in intents]
-            others = [intent for intent in intents if intent.letter.phone != me]
-            self.wrong += self.book.judge(others)
-            if any(i.letter.phone == me and i.passed.kind == MessageKind.STOP_REPLY for i in intents):
-                self.book.stopped[me] = True
-        self._note(me, "STOP")
+            confirmed = [i for i in intents if i.letter.phone == me and i.passed.kind == MessageKind.STOP_REPLY]
+            self.wrong += self.book.judge([*(i for i in intents if i.letter.phone != me), *confirmed])
         return True
 
     async def _begin(self) -> int:
