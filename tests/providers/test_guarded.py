@@ -16,12 +16,14 @@ from asyncio import StreamWriter as Writer
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from relay.core.customer_url import CustomerUrl
 from relay.core.errors import AddressRefused, NotAnswered
-from relay.providers.guarded import MAX_ANSWER, CustomerAnswer, GuardedTransport, Resolver, open_guarded_transport
+from relay.providers.guarded import MAX_ANSWER, CustomerAnswer, GuardedTransport, open_guarded_transport
+from relay.providers.lookups import Resolver
 from tests.core.test_addresses import METADATA, TRAPS
 from tests.providers.broken_carriers import (
     Handler,
@@ -40,6 +42,7 @@ from tests.providers.certificates import authority, certified
 NOWHERE = "2d00::1"
 #: Trusts nobody, and is made once: reading all the world's authorities takes longer than most of these tests.
 STRICT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+OWNER = UUID(int=1)
 FINE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -68,7 +71,7 @@ async def guarded(
 
 
 async def post(transport: GuardedTransport, url: CustomerUrl, within: float = 5.0) -> CustomerAnswer:
-    return await transport.post(url, b'{"text":"hello"}', {"webhook-id": "msg_1"}, within=within)
+    return await transport.post(OWNER, url, b'{"text":"hello"}', {"webhook-id": "msg_1"}, within=within)
 
 
 class Sentinel:

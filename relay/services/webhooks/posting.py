@@ -47,8 +47,9 @@ class Posting:
         secrets = [secret.text for secret in living(settings.secrets, now)]
         signed = signing.headers(secrets, public(IdKind.EVENT, event.id), now - offset, body)
         headers = {"content-type": "application/json", **signed}
+        owner, url = endpoint.account_id, self.url(settings.url)
         try:
-            answer = await self.transport.post(self.url(settings.url), body, headers, within=self.within)
+            answer = await self.transport.post(owner, url, body, headers, within=self.within)
         except NotAnswered as error:
             return Answer(failure=Failure(error.kind))
         return Answer(answer.status, retry_after=answer.retry_after)
