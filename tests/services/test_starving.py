@@ -11,7 +11,7 @@ from relay.storage.database import Database
 from tests.providers.broken_carriers import answering, server
 from tests.services.hook_server import rig_on_trial
 from tests.services.listening import deliveries, give_out, listen
-from tests.services.rig import Rig
+from tests.services.rig import Rig, make_neighbour
 from tests.services.waiting import until
 
 TAKEN = b"HTTP/1.1 204 x\r\n\r\n"
@@ -29,11 +29,6 @@ class Names:
             self.hanging.append(host)
             self.go.wait(60)
         return ["127.0.0.1"]
-
-
-async def neighbour(rig: Rig) -> Rig:
-    """Another account of the same installation, without a connection of its own."""
-    return Rig(rig.relay, rig.carrier, await rig.relay.accounts.add("neighbour"), rig.connection)
 
 
 async def deliver(rig: Rig) -> None:
@@ -54,7 +49,7 @@ async def test_a_delivery_does_not_wait_when_the_names_of_another_accounts_webho
         return len(names.hanging) >= 16
 
     async with server(answering(TAKEN)) as base, rig_on_trial(db, resolver=in_threads(names)) as rig:
-        other = await neighbour(rig)
+        other = await make_neighbour(rig)
         for place in range(20):
             await listen(other, url=base.replace("127.0.0.1", f"{place}.hangs.example"))
         view, _ = await listen(rig, url=base.replace("127.0.0.1", "there.example"))
