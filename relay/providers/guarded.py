@@ -29,10 +29,6 @@ from relay.providers.lookups import Lookups, Resolver, in_threads
 #: Bytes of an answer that are read. What lies beyond is not waited for.
 MAX_ANSWER = 16 * 1024
 
-#: More than questions of hooks, posts to webhooks and trials by hand that are ever open at once (64 of each): whoever keeps one
-#: kind waiting must not take the sockets of another.
-_CONNECTIONS = 192
-
 #: Addresses of one name that are tried, each with its share of the time. More than one is a convenience of theirs.
 _MOST_ADDRESSES = 4
 
@@ -133,9 +129,9 @@ def open_guarded_transport(
     loopback_allowed: bool,
     resolver: Resolver | None = None,
     tls: ssl.SSLContext | None = None,
-    connections: int = _CONNECTIONS,
 ) -> GuardedTransport:
-    """The transport for real use, at most ``connections`` sockets.
+    """The transport for real use. It does not count its sockets: whoever posts has places that no other account can take, and
+    one queue behind them would be shared by all.
 
     ``loopback_allowed`` is the sandbox, whose customers stand on the same machine. ``tls`` decides whom to trust;
     the world's authorities if not given.
@@ -143,7 +139,7 @@ def open_guarded_transport(
 
     def session() -> aiohttp.ClientSession:
         trusted = tls or httpx.create_ssl_context(trust_env=False)
-        connector = aiohttp.TCPConnector(limit=connections, force_close=True, ssl=trusted)
+        connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=trusted)
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Sequence
 
+from relay.core.errors import TooMany
 from relay.providers.lookups import in_threads
 from relay.storage.database import Database
-from tests.providers.broken_carriers import answering, server
+from tests.providers.broken_carriers import answering, says_nothing, server
 from tests.services.hook_server import rig_on_trial
 from tests.services.listening import deliveries, give_out, listen
 from tests.services.rig import Rig, make_neighbour
@@ -64,3 +66,26 @@ async def test_a_delivery_does_not_wait_when_the_names_of_another_accounts_webho
         await asyncio.gather(hanging, return_exceptions=True)
 
         assert set(await deliveries(rig, view.endpoint.id)) == {("delivered", None)}
+
+
+async def test_a_trial_does_not_wait_when_another_account_tries_out_a_webhook_that_hangs(
+    db: Database,
+) -> None:
+    async with server(says_nothing) as mute, server(answering(TAKEN)) as base, rig_on_trial(db) as rig:
+        other = await make_neighbour(rig)
+        silent, _ = await listen(other, url=mute)
+        view, _ = await listen(rig, url=base)
+        trials = [asyncio.create_task(other.relay.webhooks.test(other.account, silent.endpoint.id)) for _ in range(200)]
+
+        async def all_but_four() -> bool:
+            return sum(task.done() for task in trials) == 196
+
+        await until(all_but_four, within=20)
+        answer = await asyncio.wait_for(rig.relay.webhooks.test(rig.account, view.endpoint.id), 3)
+        for task in trials:
+            task.cancel()
+        ended = await asyncio.gather(*trials, return_exceptions=True)
+        again = await rig.relay.webhooks.test(rig.account, view.endpoint.id)
+
+    assert (answer.status, again.status) == (204, 204)
+    assert Counter(type(end) for end in ended) == {TooMany: 196, asyncio.CancelledError: 4}

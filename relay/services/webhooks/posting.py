@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from relay.core import signing
@@ -11,6 +11,7 @@ from relay.core.errors import NotAnswered
 from relay.core.ids import IdKind, public
 from relay.core.webhooks import Answer, EndpointSettings, Failure, Happened, body_of, living
 from relay.providers.guarded import GuardedTransport
+from relay.services.webhooks.places import Trials
 from relay.storage.configuration import Endpoint
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
@@ -27,6 +28,7 @@ class Posting:
     transport: GuardedTransport
     http_allowed: bool
     within: float = DEADLINE
+    trials: Trials = field(default_factory=Trials)
 
     def url(self, text: str) -> CustomerUrl:
         """An address as an account gives it. Raises InvalidInput."""
