@@ -16,10 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 from uuid import UUID
 
 import aiohttp
 import httpx
+from yarl import URL
 
 from relay.core.addresses import is_loopback, is_public, read_address
 from relay.core.customer_url import CustomerUrl
@@ -31,6 +33,9 @@ MAX_ANSWER = 16 * 1024
 
 #: Addresses of one name that are tried, each with its share of the time. More than one is a convenience of theirs.
 _MOST_ADDRESSES = 4
+
+#: All that may stand in a path and query, besides letters, digits and ``-._~``.
+_STANDS_IN_URLS = "%/?:@!$&'()*+,;=[]"
 
 _LONGEST_RETRY_AFTER = 86_400  # seconds
 
@@ -98,8 +103,10 @@ class GuardedTransport:
         place = f"[{address}]" if ":" in address else address
         if self._session is None:
             self._session = self._open_session()
+        # As it was given, for it may be signed: the library would write parts of it in another way.
+        target = quote(url.target, safe=_STANDS_IN_URLS)
         async with self._session.post(
-            f"{url.scheme}://{place}:{url.port}{url.target}",
+            URL(f"{url.scheme}://{place}:{url.port}{target}", encoded=True),
             data=body,
             # A compressed answer could be small on the wire and huge in memory.
             headers={"user-agent": "relay", "accept-encoding": "identity", **headers, "host": url.authority},

@@ -109,6 +109,29 @@ async def test_a_request_arrives_under_its_name() -> None:
     assert body == b'{"text":"hello"}'
 
 
+@pytest.mark.parametrize(
+    ("target", "arrives"),
+    [
+        ("/%2e%2e/a/../b//c", "/%2e%2e/a/../b//c"),
+        ("/?sig=%2F%3d%41+b&c=/?d;e", "/?sig=%2F%3d%41+b&c=/?d;e"),
+        ("/%zz%0d%0aX-Evil:1", "/%zz%0d%0aX-Evil:1"),
+        ('/{a}|b^`<c>"', "/%7Ba%7D%7Cb%5E%60%3Cc%3E%22"),
+    ],
+)
+async def test_a_path_arrives_as_it_was_given(target: str, arrives: str) -> None:
+    """It may be signed: but for what may not stand in a URL at all, nothing of it is written in another way."""
+    seen: list[bytes] = []
+
+    async def handle(reader: Reader, writer: Writer) -> None:
+        seen.append(await read_request(reader))
+        writer.write(FINE)
+
+    async with server(handle) as url, guarded() as transport:
+        await post(transport, named(url, target=target))
+
+    assert seen[0].split(b"\r\n")[0] == f"POST {arrives} HTTP/1.1".encode()
+
+
 @pytest.mark.parametrize("address", [*TRAPS, *METADATA, "127.0.0.1", "::1", "10.0.0.1", "not an address", "fe80::1%1"])
 async def test_nothing_is_connected_to_when_a_name_leads_to_it(address: str) -> None:
     """Alone, and among public addresses, wherever it stands."""
