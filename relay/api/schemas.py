@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,7 @@ from relay.core.templates import MOST_VARIABLES
 LONGEST_TEXT = 1600  # characters; more than any carrier takes in one message
 LONGEST_NAME = 64  # characters
 
-_PHONE = re.compile(r"\+(?:[ ./()-]*[0-9]){7,15}")  # an order's number has no plus
+_PHONE = re.compile(r"\+(?:[ ./()-]*\d){7,15}")  # an order's number has no plus
 
 
 def _one_line(value: str) -> str:
@@ -30,7 +31,7 @@ def _one_line(value: str) -> str:
 
 def no_phone(value: str) -> str:
     """What the API gives back must not be a place to leave a phone in: answers, events and logs would carry it on."""
-    if _PHONE.search(value):
+    if _PHONE.search(unicodedata.normalize("NFKC", value)):
         raise ValueError("must not hold a phone")
     return value
 

@@ -40,7 +40,9 @@ async def test_a_template_is_kept_changed_listed_and_removed_by_its_id_or_its_na
 async def test_a_template_is_refused_when_it_is_none_or_its_name_is_taken(api: Api) -> None:
     await api.made("/v1/templates", {"name": "near", "text": "near"})
     second = await api.made("/v1/templates", {"name": "late", "text": "late"})
-    wrong = [{"text": text} for text in ("{", "{A}", "", "x" * 1601, "call +1 202 555 0177", 7)]
+    wrong = [
+        {"text": text} for text in ("{", "{A}", "", "x" * 1601, "call +1 202 555 0177", "＋１２０２５５５０１７７", 7)
+    ]
     wrong += [{"language": "English"}, {"name": "+12025550177"}, {"color": "red"}]
     bodies = [await api.ask("POST", "/v1/templates", {"name": "new", "text": "new", **body}) for body in wrong]
     changes = [await api.ask("PATCH", f"/v1/templates/{second['id']}", body) for body in wrong]
