@@ -102,6 +102,12 @@ async def unsent_to(tx: Transaction, bucket: int, *parties: Party) -> list[Unsen
     return unsent_from(await tx.fetch(_SQL["unsent_to"], bucket, indexes))
 
 
+async def unsent_confirmations(tx: Transaction, bucket: int, *parties: Party) -> list[Unsent]:
+    """Confirmations of STOP that wait to be sent to people whose rows are locked; locked too."""
+    indexes = [index for party in parties for index in party.indexes]
+    return unsent_from(await tx.fetch(_SQL["unsent_confirmations"], bucket, indexes))
+
+
 async def stop(tx: Transaction, bucket: int, stopped: Sequence[Stopped]) -> None:
     """Keep texts from leaving; nothing happens to those that are under way or have ended."""
     await tx.fetch(_SQL["stop"], bucket, tx.now, *stopped_columns(tx, bucket, stopped))

@@ -61,6 +61,7 @@ with lease_held as materialized (
                 when o.leg_no is not null and s.expires_at <= $2::timestamptz then 'session_expired'
                 when o.leg_no is not null and pa.status is distinct from 'live' then 'participant_replaced'
                 when o.kind <> 'stop_reply' and pe.opted_out is distinct from false then 'opted_out'
+                when o.kind = 'stop_reply' and not pe.opted_out then 'blocked_by_rule'
                 when o.deadline_at <= $2::timestamptz then 'deadline' end as reason
       from m_locked l
       join o on o.message_id = l.id

@@ -30,7 +30,7 @@ _NUMBERS = 3  # in each pool
 
 @dataclass(slots=True)
 class Book:
-    """Who has opted out, and how many confirmations are owed: one for each STOP that was news, even when START came since."""
+    """Who has opted out, and how many confirmations are owed: one for each STOP that was news, and none after START."""
 
     confirms: bool
     stopped: set[str] = field(default_factory=set)
@@ -43,16 +43,17 @@ class Book:
             self.owed[person] += self.confirms
         elif text == "START":
             self.stopped.discard(person)
+            self.owed[person] = 0
 
     def judge(self, begun: Sequence[Intent]) -> list[str]:
         """What began to leave and must not, in words."""
         wrong = []
         for intent in begun:
             to, kind = intent.letter.phone, intent.passed.kind
-            if kind == MessageKind.STOP_REPLY and self.owed[to]:
+            if kind == MessageKind.STOP_REPLY and to in self.stopped and self.owed[to]:
                 self.owed[to] -= 1
             elif to in self.stopped or kind == MessageKind.STOP_REPLY:
-                wrong.append(f"a {kind} began after STOP")
+                wrong.append(f"a {kind} began after {'STOP' if to in self.stopped else 'START'}")
         return wrong
 
 
