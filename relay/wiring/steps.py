@@ -18,7 +18,7 @@ def steps(relay: Relay) -> list[Step]:
         Step("look_for_ambiguous", often, lambda lease: relay.ambiguity.look(lease.bucket)),  # waits for providers
         Step("redact", sometimes, lambda lease: relay.redaction.redact(lease.bucket)),  # waits for providers
         Step("prepare_pools", sometimes, lambda lease: relay.pools.prepare_left(lease.bucket)),
-        Step("close_many", 2 * often, lambda lease: relay.bulk_close.work(lease.bucket)),
+        Step("close_many", 2 * often, lambda lease: relay.bulk_close.work(lease.bucket), rest=1.0),
         Step("spread_closes", sometimes, lambda lease: relay.bulk_close.spread_left(lease.bucket)),
         Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),
