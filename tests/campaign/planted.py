@@ -72,7 +72,7 @@ def _no_fence() -> None:
 
 def _asynchronous_commit() -> None:
     replace("relay.storage.database", "SESSION", lambda session: {**session, "synchronous_commit": "off"})
-    replace("relay.wiring.parts", "database.check_durable", lambda _: _nothing)
+    replace("relay.wiring.opening", "database.check_durable", lambda _: _nothing)
 
 
 async def _nothing(*_: Any) -> None:
