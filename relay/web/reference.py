@@ -22,7 +22,7 @@ from relay.web.schema_words import Field, Words
 
 PATH = "/docs"
 _STATIC = Path(__file__).parent / "static"
-_FILES = {"reference.css": "text/css", "relay.svg": "image/svg+xml"}
+_FILES = {"base.css": "text/css", "reference.css": "text/css", "relay.svg": "image/svg+xml"}
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
