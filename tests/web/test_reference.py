@@ -41,6 +41,10 @@ def test_every_call_is_on_the_page_when_it_is_in_the_document() -> None:
     assert "no_number_available" in PAGE
 
 
+def test_opening_a_session_is_the_first_call_when_the_page_is_read() -> None:
+    assert [one.name for one in Reference(DOCUMENT)._operations("sessions")][:2] == ["open_session", "list_sessions"]
+
+
 def test_nothing_is_loaded_from_elsewhere_and_nothing_runs_when_the_page_is_read() -> None:
     assert not re.search(r"<script|<style|style=|\son[a-z]+=|javascript:", PAGE)
     assert set(re.findall(r'(?:src|href)="([^"#]+)', PAGE)) == {
@@ -73,6 +77,7 @@ FIELDS = (
     ({"anyOf": [{"type": "string"}, {"type": "null"}]}, Field("x", "string or null", "", False)),
     ({"$ref": "#/components/schemas/Word"}, Field("x", "word", "a | b", False)),
     ({"type": "array", "items": {"type": "string"}}, Field("x", "list of string", "", False)),
+    ({"const": True, "type": "boolean"}, Field("x", "boolean", "true", False)),
 )
 
 
