@@ -16,5 +16,11 @@ async def give_way(worked: float, *, at_most: float = math.inf) -> None:
     ``at_most`` so long (seconds)."""
     asked, used = time.monotonic(), time.process_time()
     await asyncio.sleep(_LOOK)
-    if time.process_time() - used > _BUSY * (time.monotonic() - asked):
-        await asyncio.sleep(min(at_most, worked / _SHARE))
+    used_by_others, passed = time.process_time() - used, time.monotonic() - asked
+    if more := longer(worked, used=used_by_others, passed=passed, at_most=at_most):
+        await asyncio.sleep(more)
+
+
+def longer(worked: float, *, used: float, passed: float, at_most: float) -> float:
+    """For how many seconds more it gives way, when others have used so many of a processor while so many passed."""
+    return min(at_most, worked / _SHARE) if used > _BUSY * passed else 0.0
