@@ -38,6 +38,7 @@ HOMES = (
     Home("asyncpg", ("relay/storage/*",), "rows turn into values of ours in one place, and driver errors into ours"),
     Home("httpx", _HTTP_CLIENTS, "timeouts, size caps and what counts as sent are decided once"),
     Home("aiohttp", _HTTP_CLIENTS, "it carries httpx and is seen only where its errors are told apart"),
+    Home("yarl", _HTTP_CLIENTS, "aiohttp's URLs: what is called is what was judged"),
     Home("httpx_aiohttp", _HTTP_CLIENTS, "the transport under httpx is chosen where the client is made"),
     Home(
         "cryptography",

@@ -57,9 +57,10 @@ _TRANSPORT_ERRORS = tuple(f"relay.providers.transport.{name}" for name in ("NoAn
 
 
 def _beside_adapters(source: Source) -> Iterator[str]:
-    """An adapter's own modules begin with its name; the frame, base and the two transports, knows no adapter."""
+    """An adapter's own modules begin with its name; the frame, base and what the transports are made of, knows no adapter."""
     name = PurePosixPath(source.path).stem
-    frame = {"base": (), "transport": ("relay.providers.base",), "guarded": ()}
+    lookups = "relay.providers.lookups"
+    frame = {"base": (), "transport": ("relay.providers.base",), "guarded": (lookups,), "lookups": ()}
     for found in imports(source) if source.lies_in("relay/providers/*") else ():
         if not found.is_within("relay.providers") or found.is_within(*frame.get(name, ("relay.providers.base",))):
             continue

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from relay.api.answers import Count, RequestId, Shown, Time, gives
 from relay.api.call import Call, Endpoint, Reply
-from relay.api.schemas import Body, Name, shown_by
+from relay.api.schemas import Body, Moment, Name, shown_by
 from relay.core import ids
 from relay.core.bulk_closing import Progress, SessionsMeant
 from relay.core.errors import InvalidInput, NotFound, Problem
@@ -24,8 +24,8 @@ class MeantBody(Body):
 
     pool: Name | None = None
     unique_name_prefix: Name | None = None
-    created_before: AwareDatetime | None = None
-    idle_since: AwareDatetime | None = None
+    created_before: Moment | None = None
+    idle_since: Moment | None = None
 
 
 class BulkCloseBody(Body):

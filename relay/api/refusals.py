@@ -23,7 +23,10 @@ REFUSALS: Mapping[str, tuple[type[RelayError], str]] = {
     "idempotency_key_invalid": (CallerMistake, "Idempotency-Key is not 1 to 255 printable characters"),
     "too_large": (errors.TooLarge, "the body is larger than 64 kB"),
     "wrong_content_type": (errors.WrongContentType, "the body is not application/json"),
-    "rate_limited": (errors.TooMany, "too many requests with this key, or codes to this phone"),
+    "rate_limited": (
+        errors.TooMany,
+        "too many requests with this key, codes to this phone, or trials of webhooks at once",
+    ),
     "request_in_progress": (Conflict, "the first request under this Idempotency-Key is being worked on"),
     "already_held": (Conflict, "a hold on this session stands already"),
     "busy": (Conflict, "too many sessions are being opened for the same people at once"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
@@ -42,6 +43,13 @@ def _text(value: str) -> str:
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # at either end of the calendar a zone leads beyond it
+        raise ValueError("must be a time that has a year in UTC") from None
+
+
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_one_line), AfterValidator(no_phone)]
 Label = Annotated[str, Field(max_length=32), AfterValidator(_one_line), AfterValidator(no_phone)]
 Note = Annotated[str, Field(max_length=200), AfterValidator(_one_line), AfterValidator(no_phone)]
@@ -57,6 +65,7 @@ CoolDown = Annotated[
     Field(ge=int(SHORTEST_COOL_DOWN.total_seconds()), le=int(LONGEST_COOL_DOWN.total_seconds()), description="seconds"),
 ]
 ExpiringNotice = Annotated[int, Field(ge=0, le=7 * 86400, description="seconds before expires_at; 0 = no notice")]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 TimeOfDay = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="such as 21:00")]
 Rate = Annotated[float, Field(gt=0, le=10_000, description="segments per second")]
 #: Those for a hold and those for a person: which is for what, ``privacy`` says.
@@ -113,7 +122,7 @@ class SessionBody(Body):
     pool: Name = "default"
     unique_name: Name | None = None
     expires_in: ExpiresIn | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     idle_timeout: IdleTimeout | None = None
     cool_down: CoolDown | None = None
     expiring_notice: ExpiringNotice | None = None
@@ -127,7 +136,7 @@ class SessionChangeBody(Body):
     model_config = shown_by({"expires_in": 7200, "metadata": {"order": "991"}})
 
     expires_in: ExpiresIn | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     idle_timeout: IdleTimeout | None = None
     expiring_notice: ExpiringNotice | None = None
     metadata: Metadata | None = None
@@ -146,7 +155,7 @@ class TextBody(Body):
     text: Text | None = None
     template: Name | None = None
     variables: Annotated[dict[str, str], Field(max_length=MOST_VARIABLES)] | None = None
-    send_at: AwareDatetime | None = None
+    send_at: Moment | None = None
     quiet_hours: Literal["respect", "ignore"] = "ignore"
 
 

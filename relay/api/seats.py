@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from relay.api.answers import ParticipantId, Shown, example_id, gives
 from relay.api.call import Call, Endpoint, Reply
-from relay.api.schemas import Body, ExpiresIn, IdleTimeout, Label, shown_by
+from relay.api.schemas import Body, ExpiresIn, IdleTimeout, Label, Moment, shown_by
 from relay.api.schemas import Phone as PhoneText
 from relay.api.sessions import named, session_json
 from relay.api.shown import InFlight, Session
@@ -65,7 +65,7 @@ class ReopeningBody(Body):
 
     participants: Annotated[tuple[PersonAgainBody, ...], Field(min_length=2, max_length=2)]
     expires_in: ExpiresIn | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     idle_timeout: IdleTimeout | None = None
 
 

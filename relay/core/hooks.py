@@ -87,12 +87,7 @@ def question(asked: Asked, text: str) -> bytes:
 
 def read_verdict(status: int, body: bytes) -> Verdict | None:
     """The hook's word; None for anything else than 200 with an ``action`` that is ``allow`` or ``refuse``."""
-    if status != 200:
-        return None
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    document = _document(body) if status == 200 else None
     action = document.get("action") if isinstance(document, dict) else None
     return {"allow": Verdict.ALLOW, "refuse": Verdict.REFUSE}.get(action) if isinstance(action, str) else None
 
@@ -117,12 +112,7 @@ def read_answer(status: int, body: bytes) -> StrangerAnswer | None:
     """What the hook wants, nothing at all where it says nothing; None for what cannot be read as either."""
     if status == 204 or (status == 200 and not body.strip()):
         return StrangerAnswer()
-    if status != 200:
-        return None
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    document = _document(body) if status == 200 else None
     if not isinstance(document, dict) or not document.keys() <= {"reply", "open"}:
         return None
     reply, wanted = document.get("reply"), document.get("open")
@@ -131,6 +121,20 @@ def read_answer(status: int, body: bytes) -> StrangerAnswer | None:
     if wanted is None:
         return StrangerAnswer(reply)
     return StrangerAnswer(reply, wanted["phone"], wanted.get("label", ""), wanted.get("sender_label", ""))
+
+
+def _document(body: bytes) -> Any:
+    """The answer as JSON; None for what is not, and where a key stands twice: two readers take two answers from that."""
+    try:
+        return json.loads(body, object_pairs_hook=_each_key_once)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) != len(pairs):
+        raise ValueError
+    return found
 
 
 def _is_text(value: Any) -> bool:

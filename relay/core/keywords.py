@@ -30,6 +30,9 @@ _MEANING = {phrase: meaning for meaning in Keyword for locale in LOCALES.values(
 
 _WORD = re.compile(r"[^\W_]+")
 
+# What stands in a text and is not seen. A person who reads STOP on their screen has said it.
+_UNSEEN = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+
 # One SMS part. A keyword fits with all the punctuation anybody types, and normalising a hostile text of combining
 # marks takes time that grows with the square of its length.
 _LONGEST = 160
@@ -38,7 +41,7 @@ _LONGEST = 160
 def keyword(text: str) -> Keyword | None:
     """The keyword that the whole text is, or None for conversation.
 
-    Compared by compatibility form (NFKC), without regard to case, punctuation, symbols or the kind of space.
+    Compared by compatibility form (NFKC), without regard to case, punctuation, symbols, the kind of space, or what is not seen.
     """
     said = folded(text)
     return None if said is None else _MEANING.get(said)
@@ -49,4 +52,5 @@ def folded(text: str) -> str | None:
     trimmed = text.strip()
     if len(trimmed) > _LONGEST:
         return None
-    return " ".join(_WORD.findall(unicodedata.normalize("NFKC", trimmed).casefold()))
+    seen = trimmed if trimmed.isascii() else _UNSEEN.sub("", trimmed)
+    return " ".join(_WORD.findall(unicodedata.normalize("NFKC", seen).casefold()))

@@ -104,7 +104,7 @@ class Failure(StrEnum):
     """Why the last try of a delivery came to nothing."""
 
     STATUS = "status"  #: an answer, and not 2xx
-    NAME = "name"  #: its name leads nowhere
+    NAME = "name"  #: its name leads nowhere, or too many names of its account are being looked up
     ADDRESS = "address"  #: its name leads to where nothing of ours may go
     CONNECT = "connect"
     TLS = "tls"

@@ -11,39 +11,33 @@ Unlike with a provider, a request that may have left can be made again: endpoint
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
+from uuid import UUID
 
 import aiohttp
 import httpx
+from yarl import URL
 
 from relay.core.addresses import is_loopback, is_public, read_address
 from relay.core.customer_url import CustomerUrl
 from relay.core.errors import AddressRefused, NotAnswered
+from relay.providers.lookups import Lookups, Resolver, in_threads
 
 #: Bytes of an answer that are read. What lies beyond is not waited for.
 MAX_ANSWER = 16 * 1024
 
-#: More than questions of hooks, posts to webhooks and trials by hand that are ever open at once (64 of each): whoever keeps one
-#: kind waiting must not take the sockets of another.
-_CONNECTIONS = 192
-
 #: Addresses of one name that are tried, each with its share of the time. More than one is a convenience of theirs.
 _MOST_ADDRESSES = 4
 
-#: Names looked up at the same time. They are threads of their own: a customer's name server that hangs must not hold
-#: up what else the process does in threads.
-_LOOKUPS = 16
+#: All that may stand in a path and query, besides letters, digits and ``-._~``.
+_STANDS_IN_URLS = "%/?:@!$&'()*+,;=[]"
 
 _LONGEST_RETRY_AFTER = 86_400  # seconds
-
-#: Host and port in, addresses out. Raises OSError for a name that leads nowhere.
-Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +53,32 @@ class GuardedTransport:
     """Posts to customers' endpoints. An async context manager; close it when nothing is being posted."""
 
     def __init__(
-        self, open_session: Callable[[], aiohttp.ClientSession], resolver: Resolver, *, loopback_allowed: bool
+        self, open_session: Callable[[], aiohttp.ClientSession], lookups: Lookups, *, loopback_allowed: bool
     ) -> None:
         self._open_session = open_session
         self._session: aiohttp.ClientSession | None = None  # opened when first needed
-        self._resolve = resolver
+        self._lookups = lookups
         self._loopback_allowed = loopback_allowed
 
-    async def post(self, url: CustomerUrl, body: bytes, headers: Mapping[str, str], *, within: float) -> CustomerAnswer:
+    async def post(
+        self, owner: UUID, url: CustomerUrl, body: bytes, headers: Mapping[str, str], *, within: float
+    ) -> CustomerAnswer:
         """Post once and read the answer, whatever its status; ``within`` seconds for everything, the name's look-up too.
 
-        Raises AddressRefused when the name leads to any address that is not public, and NotAnswered.
+        ``owner`` is the account whose endpoint it is. Raises AddressRefused when the name leads to any address that is not
+        public, and NotAnswered.
         """
         try:
             async with asyncio.timeout(within):
-                return await self._post(url, body, headers, within)
+                return await self._exchange_with_any(url, await self._addresses(owner, url), body, headers, within)
         except (aiohttp.ClientError, OSError) as error:
             failure = NotAnswered(_kind(error))
         # Raised out here so that the library's error, which names the URL, is not even its context.
         raise failure
 
-    async def _post(self, url: CustomerUrl, body: bytes, headers: Mapping[str, str], within: float) -> CustomerAnswer:
-        addresses = await self._addresses(url)
+    async def _exchange_with_any(
+        self, url: CustomerUrl, addresses: Sequence[str], body: bytes, headers: Mapping[str, str], within: float
+    ) -> CustomerAnswer:
         limits = aiohttp.ClientTimeout(total=None, sock_connect=within / len(addresses))
         for address in addresses[:-1]:
             try:
@@ -90,12 +88,9 @@ class GuardedTransport:
                     raise
         return await self._exchange(url, addresses[-1], body, headers, limits)
 
-    async def _addresses(self, url: CustomerUrl) -> Sequence[str]:
+    async def _addresses(self, owner: UUID, url: CustomerUrl) -> Sequence[str]:
         """What may be connected to. One bad address among good ones is no accident: all are refused."""
-        try:
-            found = [url.host] if read_address(url.host) else await self._resolve(url.host, url.port)
-        except (OSError, UnicodeError):
-            found = []
+        found = [url.host] if read_address(url.host) else await self._lookups.addresses(owner, url.host, url.port)
         if not found:
             raise NotAnswered("name")
         if not all(is_public(address) or (self._loopback_allowed and is_loopback(address)) for address in found):
@@ -108,8 +103,10 @@ class GuardedTransport:
         place = f"[{address}]" if ":" in address else address
         if self._session is None:
             self._session = self._open_session()
+        # As it was given, for it may be signed: the library would write parts of it in another way.
+        target = quote(url.target, safe=_STANDS_IN_URLS)
         async with self._session.post(
-            f"{url.scheme}://{place}:{url.port}{url.target}",
+            URL(f"{url.scheme}://{place}:{url.port}{target}", encoded=True),
             data=body,
             # A compressed answer could be small on the wire and huge in memory.
             headers={"user-agent": "relay", "accept-encoding": "identity", **headers, "host": url.authority},
@@ -121,6 +118,7 @@ class GuardedTransport:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self._lookups.close()
         if self._session is not None:
             await self._session.close()
 
@@ -138,9 +136,9 @@ def open_guarded_transport(
     loopback_allowed: bool,
     resolver: Resolver | None = None,
     tls: ssl.SSLContext | None = None,
-    connections: int = _CONNECTIONS,
 ) -> GuardedTransport:
-    """The transport for real use, at most ``connections`` sockets.
+    """The transport for real use. It does not count its sockets: whoever posts has places that no other account can take, and
+    one queue behind them would be shared by all.
 
     ``loopback_allowed`` is the sandbox, whose customers stand on the same machine. ``tls`` decides whom to trust;
     the world's authorities if not given.
@@ -148,24 +146,12 @@ def open_guarded_transport(
 
     def session() -> aiohttp.ClientSession:
         trusted = tls or httpx.create_ssl_context(trust_env=False)
-        connector = aiohttp.TCPConnector(limit=connections, force_close=True, ssl=trusted)
+        connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=trusted)
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
         )
 
-    return GuardedTransport(session, resolver or _system_resolver(), loopback_allowed=loopback_allowed)
-
-
-def _system_resolver() -> Resolver:
-    threads = ThreadPoolExecutor(_LOOKUPS, "name-lookup")
-
-    def look_up(host: str, port: int) -> list[str]:
-        return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-
-    async def resolve(host: str, port: int) -> Sequence[str]:
-        return await asyncio.get_running_loop().run_in_executor(threads, look_up, host, port)
-
-    return resolve
+    return GuardedTransport(session, Lookups(resolver or in_threads()), loopback_allowed=loopback_allowed)
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

@@ -136,11 +136,6 @@ class Directory:
         return {(n.account_id, n.e164): n for n in self.numbers.values()}
 
     @cached_property
-    def own_numbers(self) -> frozenset[str]:
-        """Every number of every account: none of them is a person."""
-        return frozenset(n.e164 for n in self.numbers.values())
-
-    @cached_property
     def buckets(self) -> frozenset[int]:
         """The buckets in which anything can happen, or is still to be forgotten."""
         here = frozenset(p.bucket for p in self.pools.values()) | frozenset(a.bucket for a in self.accounts.values())

@@ -1,7 +1,8 @@
 """The loop that asks hooks about texts, beside the loop that sends.
 
-Slow hooks make only their own pool's texts wait: so many questions are open at once for one pool, and so many in all. What
-waits, waits in the table; a question that is open when the process ends is asked again by the next one.
+Slow hooks make only their own pool's texts wait: so many questions are open at once for one pool, and an account never has
+more than it leaves to all others. What waits, waits in the table; a question that is open when the process ends is asked again
+by the next one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from relay.worker.leases import Leases
 from relay.worker.wakeup import Wakeup
 
 _OF_ONE_POOL = 16  # questions that wait for an answer at once
-_IN_ALL = 64
+_IN_ALL = 128  #: half of it for the first account that hangs, half of what is left for the next
 _REMEMBERED = 30.0  # seconds that a bucket is looked into after its last hook was removed
 
 
@@ -98,15 +99,24 @@ class Asker:
         room = _IN_ALL - len(self._open)
         if room <= 0:
             return False
-        busy = {pool_id for pool_id, count in Counter(self._open.values()).items() if count >= _OF_ONE_POOL}
-        found = await desk.due(bucket, limit=room, busy_pools=busy, asking=self._open)
+        found = await desk.due(bucket, limit=room, busy_pools=self._busy(directory), asking=self._open)
         for job in found:
             number = directory.numbers.get(job.number_id)
             pool_id = number.pool_id if number else job.number_id
-            if Counter(self._open.values())[pool_id] < _OF_ONE_POOL:
+            if pool_id not in self._busy(directory):
                 self._open[job.id] = pool_id
                 group.create_task(self._ask(bucket, job))
         return len(found) == room
+
+    def _busy(self, directory: Directory) -> set[UUID]:
+        """The pools about whose texts nobody more may be asked now: they have enough on their hands, or their account has."""
+        of_pools = Counter(self._open.values())
+        of_accounts = Counter(directory.pools[id].account_id for id in self._open.values() if id in directory.pools)
+        busy = {pool_id for pool_id, count in of_pools.items() if count >= _OF_ONE_POOL}
+        for account_id, count in of_accounts.items():
+            if count >= _IN_ALL - len(self._open):
+                busy |= {pool.id for pool in directory.pools_of(account_id)}
+        return busy
 
     async def _ask(self, bucket: int, job: Job) -> None:
         try:

@@ -42,6 +42,7 @@ async def test_it_is_refused_when_nothing_is_said_of_which_or_what_is_said_is_wr
         "filter.status": {"filter": {"status": "open"}},
         "filter.idle_since": {"filter": {"idle_since": "2026-11-20T12:00:00"}},
         "filter.unique_name_prefix": {"filter": {"unique_name_prefix": ""}},
+        "filter.created_before": {"filter": {"created_before": "0001-01-01T00:00:00+14:00"}},  # in UTC, no year
         "dry_run": {"filter": {"created_before": later}, "dry_run": "yes"},
     }
     for field, body in cases.items():

@@ -42,6 +42,7 @@ NONSENSE = [
         b'{"action":"park"}',
         b'{"action":["allow"]}',
         b'{"Action":"allow"}',
+        b'{"action":"refuse","action":"allow"}',
     ),
     *(b'{"action":{"allow":1}}', b"\xff\xfe", b"[" * 100_000, b'{"action":"allow"} x', b'{"action":"allow"'),
 ]

@@ -51,6 +51,9 @@ def test_keyword_is_found_when_only_ornament_surrounds_it(case: tuple[str, Keywo
         ("_stop_", Keyword.STOP),
         ("stop 🛑", Keyword.STOP),
         ("ＳＴＯＰ", Keyword.STOP),
+        ("S\u200bT\u200bO\u200bP", Keyword.STOP),  # what nobody sees: spaces of no width,
+        ("ST\u00adOP", Keyword.STOP),  # a hyphen for where the line may end,
+        ("\u202aS\u2060TOP\u202c", Keyword.STOP),  # and what says in which direction to read
         ("STOP" + " " * 500, Keyword.STOP),
         ("Stop-All", Keyword.STOP),
         ("STOP\nALL", Keyword.STOP),

@@ -16,12 +16,14 @@ from asyncio import StreamWriter as Writer
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from relay.core.customer_url import CustomerUrl
 from relay.core.errors import AddressRefused, NotAnswered
-from relay.providers.guarded import MAX_ANSWER, CustomerAnswer, GuardedTransport, Resolver, open_guarded_transport
+from relay.providers.guarded import MAX_ANSWER, CustomerAnswer, GuardedTransport, open_guarded_transport
+from relay.providers.lookups import Resolver
 from tests.core.test_addresses import METADATA, TRAPS
 from tests.providers.broken_carriers import (
     Handler,
@@ -40,6 +42,7 @@ from tests.providers.certificates import authority, certified
 NOWHERE = "2d00::1"
 #: Trusts nobody, and is made once: reading all the world's authorities takes longer than most of these tests.
 STRICT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+OWNER = UUID(int=1)
 FINE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -68,7 +71,7 @@ async def guarded(
 
 
 async def post(transport: GuardedTransport, url: CustomerUrl, within: float = 5.0) -> CustomerAnswer:
-    return await transport.post(url, b'{"text":"hello"}', {"webhook-id": "msg_1"}, within=within)
+    return await transport.post(OWNER, url, b'{"text":"hello"}', {"webhook-id": "msg_1"}, within=within)
 
 
 class Sentinel:
@@ -104,6 +107,29 @@ async def test_a_request_arrives_under_its_name() -> None:
     assert {b"host: hooks.example:" + url.rpartition(":")[2].encode(), b"webhook-id: msg_1"} <= set(lines)
     assert {b"accept-encoding: identity", b"user-agent: relay"} <= set(lines)
     assert body == b'{"text":"hello"}'
+
+
+@pytest.mark.parametrize(
+    ("target", "arrives"),
+    [
+        ("/%2e%2e/a/../b//c", "/%2e%2e/a/../b//c"),
+        ("/?sig=%2F%3d%41+b&c=/?d;e", "/?sig=%2F%3d%41+b&c=/?d;e"),
+        ("/%zz%0d%0aX-Evil:1", "/%zz%0d%0aX-Evil:1"),
+        ('/{a}|b^`<c>"', "/%7Ba%7D%7Cb%5E%60%3Cc%3E%22"),
+    ],
+)
+async def test_a_path_arrives_as_it_was_given(target: str, arrives: str) -> None:
+    """It may be signed: but for what may not stand in a URL at all, nothing of it is written in another way."""
+    seen: list[bytes] = []
+
+    async def handle(reader: Reader, writer: Writer) -> None:
+        seen.append(await read_request(reader))
+        writer.write(FINE)
+
+    async with server(handle) as url, guarded() as transport:
+        await post(transport, named(url, target=target))
+
+    assert seen[0].split(b"\r\n")[0] == f"POST {arrives} HTTP/1.1".encode()
 
 
 @pytest.mark.parametrize("address", [*TRAPS, *METADATA, "127.0.0.1", "::1", "10.0.0.1", "not an address", "fe80::1%1"])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from relay.core.customer_url import CustomerUrl
 from relay.providers.guarded import CustomerAnswer, GuardedTransport
@@ -32,7 +33,9 @@ class Customers(GuardedTransport):
         self.posts: list[Told] = []
         self.answer: Callable[[Told], Awaitable[int]] | None = None
 
-    async def post(self, url: CustomerUrl, body: bytes, headers: Mapping[str, str], *, within: float) -> CustomerAnswer:
+    async def post(
+        self, owner: UUID, url: CustomerUrl, body: bytes, headers: Mapping[str, str], *, within: float
+    ) -> CustomerAnswer:
         told = Told(url, body, headers)
         self.posts.append(told)
         return CustomerAnswer(await self.answer(told) if self.answer else 204, b"", None)

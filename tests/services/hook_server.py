@@ -14,6 +14,7 @@ import httpx
 
 from relay.core.hooks import HookKind, OnTimeout
 from relay.providers.guarded import open_guarded_transport
+from relay.providers.lookups import Resolver
 from relay.services.hooks.asking import Job
 from relay.storage.configuration import Pool
 from relay.storage.database import Database
@@ -76,9 +77,11 @@ async def hook_server(*, token: str = "/hook?token=hidden") -> AsyncIterator[Hoo
 
 
 @asynccontextmanager
-async def rig_on_trial(db: Database, *, answers: httpx.AsyncBaseTransport | None = None) -> AsyncIterator[Rig]:
+async def rig_on_trial(
+    db: Database, *, answers: httpx.AsyncBaseTransport | None = None, resolver: Resolver | None = None
+) -> AsyncIterator[Rig]:
     """A marketplace whose hooks may stand on this machine."""
-    async with open_guarded_transport(loopback_allowed=True) as guarded:
+    async with open_guarded_transport(loopback_allowed=True, resolver=resolver) as guarded:
         yield await make_rig(db, answers=answers, guarded=guarded, loopback_webhooks=True)
 
 

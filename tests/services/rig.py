@@ -264,6 +264,13 @@ async def make_rig(
     return Rig(relay, carrier, account, connection, customers=customers)
 
 
+async def make_neighbour(rig: Rig) -> Rig:
+    """Another account of the same installation, with a connection of its own."""
+    account = await rig.relay.accounts.add(f"market {next(_serial)}")
+    connection = await rig.relay.connections.add(account, "twilio", CREDENTIALS, await rig.seed())
+    return Rig(rig.relay, rig.carrier, account, connection, rig.epochs, rig.customers)
+
+
 def people(one: str, other: str) -> tuple[PersonWanted, PersonWanted]:
     return PersonWanted(Phone.parse(one), "one"), PersonWanted(Phone.parse(other), "other")
 

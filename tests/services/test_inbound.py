@@ -15,7 +15,7 @@ from relay.services.numbers import Numbers, NumberWanted
 from relay.services.texts import TextWanted
 from relay.storage.configuration import Configuration
 from tests.services.people import ALICE, BOB, STRANGER, numbers, phone
-from tests.services.rig import Rig, new_sid, start_talk
+from tests.services.rig import Rig, make_neighbour, new_sid, start_talk
 
 
 def alarms() -> float:
@@ -146,6 +146,16 @@ async def test_a_text_from_one_of_our_own_numbers_goes_nowhere(rig: Rig) -> None
 
     assert await rig.text(talk.proxy(2), talk.proxy(1), "hello") is Taken.REFUSED
     assert await rig.states() == [("refused", "own_number")]
+
+
+async def test_a_persons_words_and_stop_count_when_another_account_calls_their_phone_its_number(rig: Rig) -> None:
+    """Nobody has proved that a number which they add is theirs."""
+    talk = await start_talk(rig)
+    other = await make_neighbour(rig)
+    await other.pool("default", [ALICE])
+
+    assert await talk.say("hello") is Taken.FORWARDED
+    assert await talk.say("STOP") is Taken.COMMAND
 
 
 @pytest.mark.parametrize(("text", "media", "reason"), [("", 2, "media_dropped"), ("  ", 0, "unknown")])

@@ -17,7 +17,7 @@ from relay.worker.leases import Leases
 from tests.services.hook_server import ALLOW, HookServer, answered, hook_server, rig_on_trial, set_hook
 from tests.services.moves import watched_moves
 from tests.services.people import STRANGER, numbers
-from tests.services.rig import Rig
+from tests.services.rig import Rig, make_neighbour
 from tests.services.waiting import until
 from tests.worker.at_work import SlowCarrier, all_sent, fill, holds, talks_in, took, working
 
@@ -96,6 +96,36 @@ async def test_other_pools_do_not_wait_when_a_hook_is_silent(rig: Rig, carrier: 
 
 async def asks(hook: HookServer, count: int) -> bool:
     return hook.open_now >= count
+
+
+async def test_other_accounts_do_not_wait_when_all_hooks_of_one_are_silent(
+    rig: Rig, carrier: SlowCarrier, hook: HookServer
+) -> None:
+    async def silent(_: Mapping[str, Any]) -> bytes | None:
+        await asyncio.sleep(60)
+        return None
+
+    hook.answer = silent
+    other = await make_neighbour(rig)
+    async with hook_server() as quick:
+        mute = [await rig.pool(f"mute {n}", numbers(3, start=3 * n)) for n in range(5)]
+        fine = await other.pool("fine", numbers(3, start=30))
+        for pool in mute:
+            await set_hook(rig, pool, hook.url, seconds=10)
+        await set_hook(other, fine, quick.url)
+        stuck = [await talks_in(rig, pool, 16, start=100 + 40 * n) for n, pool in enumerate(mute)]
+        talks = await talks_in(other, fine, 1)
+        async with working(rig.relay) as worker, asking(rig, worker.leases):
+            for pool in (*mute, fine):
+                await until(lambda pool=pool: holds(worker, pool.bucket), within=20)  # type: ignore[misc]  # bound at once
+            for in_one_pool in stuck:
+                await fill(rig, in_one_pool, 1)
+            await until(lambda: asks(hook, 64), within=20)
+            await fill(other, talks, 1)
+            await until(lambda: took(carrier, 1), within=3)
+
+    assert carrier.read_by(talks[0].other) == ["0"]
+    assert hook.most_open == 64
 
 
 async def test_what_a_dead_process_was_asking_is_asked_again_by_the_next(

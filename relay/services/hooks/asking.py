@@ -68,7 +68,7 @@ class Asking:
         until = time.monotonic() + hook.timeout
         while (left := until - time.monotonic()) > 0:
             try:
-                answer = await self.transport.post(url, body, headers, within=left)
+                answer = await self.transport.post(hook.account_id, url, body, headers, within=left)
             except NotAnswered as error:
                 if not may_answer_yet(kind=error.kind):
                     return None

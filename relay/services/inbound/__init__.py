@@ -123,7 +123,7 @@ class Inbound:
             text=text.text,
             media=text.media,
             keyword=text.keyword or keyword(text.text),
-            from_own_number=text.sender in directory.own_numbers,
+            from_own_number=(account.id, text.sender) in directory.number_by_e164,
             imprint=imprint,
             provider_id=text.provider_id,
             rule=rule,

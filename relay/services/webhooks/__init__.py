@@ -119,12 +119,13 @@ class Webhooks:
 
     async def test(self, account: Account, endpoint_id: UUID) -> Answer:
         """Post a signed event of no meaning, now and once, to a disabled one too; returns what came back. Raises
-        NotFound."""
+        NotFound, and TooMany while the account has others open."""
         endpoint = await self.find(account, endpoint_id)
         async with self.database.transaction() as tx:
             event_id, now = tx.new_id(account.bucket), tx.now
         event = Happened(event_id, account.id, TEST_TYPE, now, endpoint_id=endpoint_id)
-        return await self.posting.post(endpoint, event, now=now, offset=self.database.clock_offset)
+        with self.posting.trials.one(account.id):
+            return await self.posting.post(endpoint, event, now=now, offset=self.database.clock_offset)
 
     async def _view(self, endpoint: Endpoint) -> EndpointView:
         async with self.database.single() as tx:

@@ -2,18 +2,24 @@
 waiting.
 
 Those that did not answer when they were last asked share places of their own, one for each: however many hang, and for
-however long, those that answer do not notice.
+however long, those that answer do not notice. Trials by hand have places of their own, so few of each account that all
+together need no limit.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from relay.core.errors import TooMany
 from relay.storage.configuration import Endpoint
+
+_TRIALS = 4  # of one account
+_TRY_AGAIN_AFTER = 15  # seconds: that long one of them may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +50,21 @@ class Places:
         account = room.taken.setdefault(endpoint.account_id, asyncio.Semaphore(room.of_account))
         async with own, account, room.in_all:
             yield
+
+
+class Trials:
+    """Of one process. Whoever makes one waits for it, so whoever has too many open is told at once."""
+
+    def __init__(self) -> None:
+        self._open = Counter[UUID]()
+
+    @contextmanager
+    def one(self, account_id: UUID) -> Iterator[None]:
+        """Hold a place. Raises TooMany."""
+        if self._open[account_id] >= _TRIALS:
+            raise TooMany(_TRY_AGAIN_AFTER, f"{_TRIALS} webhooks of this account are being tried out.")
+        self._open[account_id] += 1
+        try:
+            yield
+        finally:
+            self._open[account_id] -= 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from relay.core import signing
@@ -11,6 +11,7 @@ from relay.core.errors import NotAnswered
 from relay.core.ids import IdKind, public
 from relay.core.webhooks import Answer, EndpointSettings, Failure, Happened, body_of, living
 from relay.providers.guarded import GuardedTransport
+from relay.services.webhooks.places import Trials
 from relay.storage.configuration import Endpoint
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
@@ -27,6 +28,7 @@ class Posting:
     transport: GuardedTransport
     http_allowed: bool
     within: float = DEADLINE
+    trials: Trials = field(default_factory=Trials)
 
     def url(self, text: str) -> CustomerUrl:
         """An address as an account gives it. Raises InvalidInput."""
@@ -47,8 +49,9 @@ class Posting:
         secrets = [secret.text for secret in living(settings.secrets, now)]
         signed = signing.headers(secrets, public(IdKind.EVENT, event.id), now - offset, body)
         headers = {"content-type": "application/json", **signed}
+        owner, url = endpoint.account_id, self.url(settings.url)
         try:
-            answer = await self.transport.post(self.url(settings.url), body, headers, within=self.within)
+            answer = await self.transport.post(owner, url, body, headers, within=self.within)
         except NotAnswered as error:
             return Answer(failure=Failure(error.kind))
         return Answer(answer.status, retry_after=answer.retry_after)
