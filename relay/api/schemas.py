@@ -208,8 +208,11 @@ class PoolBody(Body):
 
 
 class RuleBody(Body):
+    """``reply``, or ``event``, or both."""
+
     keyword: Annotated[str, Field(min_length=1, max_length=LONGEST_KEYWORD), AfterValidator(_one_line)]
     reply: Text | None = None
+    event: Annotated[bool, Field(description="tell webhooks that it was said: rule.matched")] = False
 
 
 class HookBody(Body):

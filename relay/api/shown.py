@@ -20,6 +20,7 @@ from relay.api.answers import (
     Page,
     ParticipantId,
     PoolId,
+    RuleId,
     Seconds,
     SessionId,
     Shown,
@@ -209,8 +210,10 @@ class NumberPage(Page[Number]):
 class KeywordRule(Shown):
     """A word that people may text to the pool's numbers, and what is answered."""
 
+    id: RuleId
     keyword: Annotated[str, Field(examples=["where"])]
     reply: Annotated[str | None, Field(examples=["Your driver is near."])]
+    event: Annotated[bool, Field(description="rule.matched is told when it is said", examples=[True])]
 
 
 class Pool(Shown):

@@ -150,8 +150,8 @@ RULES: Mapping[DataClass, Rule] = {
         "30 days after it happened",
         CLEAR,
         columns(
-            event="bucket id account_id type session_id participant_id message_id number_id verification_id endpoint_id reason"
-            " at",
+            event="bucket id account_id type session_id participant_id message_id number_id verification_id endpoint_id rule_id"
+            " reason at",
             sealed_event="bucket event_id",
             numbered_event="bucket event_id n",
             delivery="bucket endpoint_id event_id account_id state tries made_at due_at last_at last_status failure",

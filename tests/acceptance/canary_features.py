@@ -144,7 +144,7 @@ async def opt_out(town: Town) -> None:
     await town.say(42)
     await _platform_text(town, town.pairs[21])
     assert await town.in_the_database("select count(*) from suppression") >= 2
-    joining = {"rules": [{"keyword": "JOIN", "reply": "Welcome."}]}
+    joining = {"rules": [{"keyword": "JOIN", "reply": "Welcome.", "event": True}]}
     await town.made("PATCH", "/v1/pools/default", joining)
     await town.say(44, "Join!")
     phone, others = PEOPLE[59], [*PEOPLE[60:62], "+1202"]
