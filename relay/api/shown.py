@@ -159,6 +159,9 @@ class AccountSettings(Shown):
     default_cool_down: Annotated[Seconds, Field(examples=[259200])]
     default_expiring_notice: Annotated[int | None, Field(description="seconds before a session's end", examples=[600])]
     quiet_hours: QuietHours
+    daily_cap: Annotated[
+        int | None, Field(description="texts that may leave in a day, by UTC; null: any number", examples=[10000])
+    ]
     created_at: Time
 
 

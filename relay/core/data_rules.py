@@ -300,7 +300,8 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             account="id bucket name programme help_contact language notices on_ambiguous allowed_countries"
-            " default_expires_in default_idle_timeout default_cool_down default_expiring_notice quiet_from quiet_to created_at",
+            " default_expires_in default_idle_timeout default_cool_down default_expiring_notice quiet_from quiet_to created_at"
+            " daily_cap",
             template="bucket id account_id name text language created_at changed_at",
             pool="id account_id bucket name status created_at require_verified rules",
             former_pool="account_id bucket",
@@ -320,6 +321,7 @@ RULES: Mapping[DataClass, Rule] = {
             lease="bucket name owner epoch until",
             process="owner until",
             forgetting="bucket passed_at",
+            daily_count="bucket account_id day here elsewhere",
             sealing="bucket account_id looked_to",
             numbering="bucket looked_to",
             endpoint_health="bucket endpoint_id failing_since",

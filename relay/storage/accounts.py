@@ -52,6 +52,7 @@ async def change_account(tx: Transaction, account: Account) -> None:
         account.default_expiring_notice,
         account.quiet_hours.since,
         account.quiet_hours.until,
+        account.daily_cap,
     )
     await tx.execute(_SQL["bump"])
 
