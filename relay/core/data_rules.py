@@ -76,13 +76,13 @@ RULES: Mapping[DataClass, Rule] = {
         ),
     ),
     DataClass.PERSON: Rule(
-        "whether a person wants texts, by keyed hash",
+        "whether a person wants texts, and whether notices reach them, by keyed hash",
         "everybody who was in a session",
-        "to honour STOP at the moment of sending",
+        "to honour STOP at the moment of sending, and to leave a phone alone that notices do not reach",
         STARTS_FOR,
         "no session, no cool-down, no waiting text and no opt-out needs it any more",
         _HASH,
-        columns(person="bucket party_index key_id opted_out changed_at superseded"),
+        columns(person="bucket party_index key_id opted_out changed_at superseded bounces silent_until"),
     ),
     DataClass.SUPPRESSION: Rule(
         "opt-outs, and opt-ins that took one back, by keyed hash",

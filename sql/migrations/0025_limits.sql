@@ -1,4 +1,4 @@
--- Which of a pool's words was said; how many texts of an account may leave in a day, and how many have.
+-- Which of a pool's words was said; how many texts of an account may leave in a day, and how many have; whom notices do not reach.
 
 -- the keyword rule that a text was the word of, for rule.matched
 alter table event add column rule_id uuid;
@@ -17,3 +17,6 @@ create table daily_count (
     elsewhere integer not null default 0,
     primary key (bucket, account_id)
 );
+
+-- how many notices in a row have not reached this person's phone, and until when they get none: asked by the door
+alter table person add column bounces smallint not null default 0, add column silent_until timestamptz;

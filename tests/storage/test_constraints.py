@@ -143,6 +143,7 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "opted_out": False,
         "changed_at": _NOW,
         "superseded": False,
+        "bounces": 0,
     },
     "participant": {
         "bucket": 1,
