@@ -30,7 +30,9 @@ async def furnish(town: Town) -> None:
     for number in SOUTH:
         body = {"number": number, "pool": "south", "connection": town.place.connection, "rate": 100}
         await town.made("POST", "/v1/numbers", body)
-    await town.made("PATCH", "/v1/account", {"programme": "Rides", "help_contact": "help@rides.example"})
+    await town.made(
+        "PATCH", "/v1/account", {"programme": "Rides", "help_contact": "help@rides.example", "daily_cap": 10_000}
+    )
     halves = [range(0, len(PEOPLE), 4), range(2, len(PEOPLE), 4)]
     for pool, firsts in zip(("default", "south"), halves, strict=True):
         await asyncio.gather(*(town.open(first, pool=pool, cool_down=3600) for first in firsts))
