@@ -13,7 +13,7 @@ from relay.core.model import Reason
 from relay.core.optouts import OptOutSource
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
-from relay.storage.sessions import stopped_columns, unsent_from
+from relay.storage.endings import stopped_columns, unsent_from
 
 _SQL = queries.load("suppressions")
 

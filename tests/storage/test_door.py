@@ -14,7 +14,7 @@ from relay.core.lifetime import Lifetime
 from relay.core.model import CloseReason, MessageKind
 from relay.providers import twilio
 from relay.services.sending import Intent
-from relay.storage import leases, sessions, suppressions
+from relay.storage import endings, leases, sessions, suppressions
 from relay.storage.suppressions import OptChange
 from tests.services.carrier import unreachable
 from tests.services.people import STRANGER
@@ -192,8 +192,8 @@ async def test_door_waits_and_finds_nothing_when_a_close_is_being_committed(rig:
     await rig.epoch(talk.bucket)
     async with rig.relay.database.transaction() as tx:
         await sessions.lock(tx, talk.bucket, rig.account.id, talk.id)
-        decided = closing(CloseReason.API, await sessions.unsent(tx, talk.bucket, talk.id))
-        await sessions.close(tx, talk.bucket, talk.id, decided)
+        decided = closing(CloseReason.API, await endings.unsent(tx, talk.bucket, talk.id))
+        await endings.close(tx, talk.bucket, talk.id, decided)
         knocking = await begin_waits(rig, talk)
 
     assert await knocking == []
