@@ -269,7 +269,7 @@ def build(
         optouts=optouts,
         receipts=Receipts(db, copies, optouts.spread),
         redaction=Redaction(db, config, vault, adapters, transport, base_urls),
-        scheduling=Scheduling(db, vault, queued),
+        scheduling=Scheduling(db, config, vault, queued),
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread, copies),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls, copies),
         erasure=erasure,
