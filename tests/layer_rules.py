@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("api", "web", "worker", "sandbox"),
     ("services",),
     ("storage", "vault", "providers"),
-    ("logs", "metrics", "children", "evidence"),  # evidence is checked where there is nothing but core
+    ("logs", "metrics", "children", "precedence", "evidence"),  # evidence is checked where there is nothing but core
     ("core",),
 )
 

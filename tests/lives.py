@@ -144,8 +144,8 @@ _STOPPED = frozenset({State.REFUSED, State.PARKED})  # core.closing.stopped
 #: What statements are given as the new state: what their one caller in ``relay/storage`` can hand over.
 GIVEN: Mapping[tuple[str, str, str], frozenset[str]] = {
     ("messages.write", "message", "state"): frozenset(FIRST),
-    ("sessions.close", "message", "state"): frozenset(_STOPPED),
-    ("sessions.close", "session", "close_reason"): frozenset(CloseReason),
+    ("endings.close", "message", "state"): frozenset(_STOPPED),
+    ("endings.close", "session", "close_reason"): frozenset(CloseReason),
     ("seats.replace", "message", "state"): frozenset(_STOPPED),
     ("suppressions.stop", "message", "state"): frozenset(_STOPPED),
     ("outbox.receipt", "message", "state"): frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED}),

@@ -24,7 +24,7 @@ async def read_account(call: Call) -> Reply:
 
 async def change_account(call: Call) -> Reply:
     changes: dict[str, Any] = call.read(AccountBody).model_dump(exclude_unset=True)
-    nullable = {"default_idle_timeout"}
+    nullable = {"default_idle_timeout", "daily_cap"}
     changes = {name: value for name, value in changes.items() if value is not None or name in nullable}
     if "on_ambiguous" in changes:
         changes["on_ambiguous"] = OnAmbiguous(changes["on_ambiguous"])
@@ -77,6 +77,7 @@ def account_json(a: Account) -> dict[str, Any]:
         "default_cool_down": a.default_cool_down,
         "default_expiring_notice": a.default_expiring_notice,
         "quiet_hours": {"from": f"{a.quiet_hours.since:%H:%M}", "to": f"{a.quiet_hours.until:%H:%M}"},
+        "daily_cap": a.daily_cap,
         "created_at": written(a.created_at),
     }
 

@@ -84,7 +84,7 @@ async def read_pool(call: Call) -> Reply:
 
 async def change_pool(call: Call) -> Reply:
     body = call.read(PoolChangeBody)
-    rules = None if body.rules is None else [Rule(rule.keyword, rule.reply or "") for rule in body.rules]
+    rules = None if body.rules is None else [Rule(one.keyword, one.reply or "", one.event) for one in body.rules]
     wanted = _hooks_wanted(call, body.hooks) if body.hooks else {}
     pool = await call.services.pools.change(
         call.account, call.path["id"], name=body.name, require_verified=body.require_verified, rules=rules
@@ -141,9 +141,18 @@ def pool_json(p: Pool, secrets: Mapping[HookKind, str] | None = None) -> dict[st
         "name": p.name,
         "status": "ready" if p.ready else "preparing",
         "require_verified": p.require_verified,
-        "rules": [{"keyword": rule.keyword, "reply": rule.reply or None} for rule in p.rules.values()],
+        "rules": [_rule_json(p, rule) for rule in p.rules.values()],
         "hooks": {kind: _hook_json(p.hook(kind), (secrets or {}).get(kind)) for kind in HookKind},
         "created_at": written(p.created_at),
+    }
+
+
+def _rule_json(pool: Pool, rule: Rule) -> dict[str, Any]:
+    return {
+        "id": public(IdKind.RULE, rule.id_in(pool.id)),
+        "keyword": rule.keyword,
+        "reply": rule.reply or None,
+        "event": rule.event,
     }
 
 

@@ -30,6 +30,7 @@ REFUSALS: Mapping[str, tuple[type[RelayError], str]] = {
     "request_in_progress": (Conflict, "the first request under this Idempotency-Key is being worked on"),
     "already_held": (Conflict, "a hold on this session stands already"),
     "busy": (Conflict, "too many sessions are being opened for the same people at once"),
+    "daily_cap_reached": (Conflict, "as many texts have left today as the account may send in a day"),
     "connection_in_use": (Conflict, "numbers still use this connection"),
     "log_empty": (Conflict, "nothing is in this log yet"),
     "no_number_available": (Conflict, "no number can be given to a participant; `reason` says which constraint failed"),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from relay.api.answers import example_id
+from relay.core.caps import MOST_DAILY
 from relay.core.ids import IdKind
 from relay.core.lifetime import LONGEST_COOL_DOWN, SHORTEST_COOL_DOWN
 from relay.core.model import GeoFallback, GeoMatch, HoldReason
@@ -67,6 +68,7 @@ CoolDown = Annotated[
 ]
 ExpiringNotice = Annotated[int, Field(ge=0, le=7 * 86400, description="seconds before expires_at; 0 = no notice")]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+DailyCap = Annotated[int, Field(ge=0, le=MOST_DAILY, description="texts that may leave in a day; null = any number")]
 TimeOfDay = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="such as 21:00")]
 Rate = Annotated[float, Field(gt=0, le=10_000, description="segments per second")]
 #: Those for a hold and those for a person: which is for what, ``privacy`` says.
@@ -181,6 +183,7 @@ class AccountBody(Body):
     default_cool_down: CoolDown | None = None
     default_expiring_notice: ExpiringNotice | None = None
     quiet_hours: QuietHoursBody | None = None
+    daily_cap: DailyCap | None = None
 
 
 class ConnectionBody(Body):
@@ -218,8 +221,11 @@ class PoolBody(Body):
 
 
 class RuleBody(Body):
+    """``reply``, or ``event``, or both."""
+
     keyword: Annotated[str, Field(min_length=1, max_length=LONGEST_KEYWORD), AfterValidator(_one_line)]
     reply: Text | None = None
+    event: Annotated[bool, Field(description="tell webhooks that it was said: rule.matched")] = False
 
 
 class HookBody(Body):

@@ -209,7 +209,7 @@ _NOBODY = ("phone_invalid", "phone_kind_refused", "own_number", "country_not_all
 _UNFIT = ("no_number_available", "participant_opted_out", "pool_preparing", "verification_token_invalid", *_NOBODY)
 _S = Scope.SESSIONS
 _OPENED = gives(Session, "busy", "unique_name_taken", *_UNFIT, status=201)
-_SENT = gives(Message, "session_closed", "participant_opted_out", "phone_unreadable", status=202)
+_SENT = gives(Message, "session_closed", "participant_opted_out", "phone_unreadable", "daily_cap_reached", status=202)
 
 # fmt: off
 ENDPOINTS = (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _ABOUT = """\
-A number-masking relay: two people text each other, neither ever sees the other's phone number.
+A marketplace opens a session between two people; each of them gets a number to text, and the other gets what they write.
 
 - A **phone** is a person's own, a **number** is one of ours. No answer, event or error ever
   holds a phone, and no address does.

@@ -20,6 +20,7 @@ from relay.api.answers import (
     Page,
     ParticipantId,
     PoolId,
+    RuleId,
     Seconds,
     SessionId,
     Shown,
@@ -158,6 +159,9 @@ class AccountSettings(Shown):
     default_cool_down: Annotated[Seconds, Field(examples=[259200])]
     default_expiring_notice: Annotated[int | None, Field(description="seconds before a session's end", examples=[600])]
     quiet_hours: QuietHours
+    daily_cap: Annotated[
+        int | None, Field(description="texts that may leave in a day, by UTC; null: any number", examples=[10000])
+    ]
     created_at: Time
 
 
@@ -209,8 +213,10 @@ class NumberPage(Page[Number]):
 class KeywordRule(Shown):
     """A word that people may text to the pool's numbers, and what is answered."""
 
+    id: RuleId
     keyword: Annotated[str, Field(examples=["where"])]
     reply: Annotated[str | None, Field(examples=["Your driver is near."])]
+    event: Annotated[bool, Field(description="rule.matched is told when it is said", examples=[True])]
 
 
 class Pool(Shown):

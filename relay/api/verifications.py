@@ -41,7 +41,7 @@ async def check_verification(call: Call) -> Reply:
 _S = Scope.SESSIONS
 _STARTED = gives(
     StartedVerification,
-    *("pool_preparing", "no_number_available"),
+    *("pool_preparing", "no_number_available", "daily_cap_reached"),
     *("phone_invalid", "phone_kind_refused", "own_number", "country_not_allowed"),
     status=202,
 )

@@ -13,6 +13,7 @@ from relay.cli.administration import AsJson, administer, at_least_one, name, one
 from relay.cli.printing import print_listing
 from relay.cli.running import say
 from relay.core import lifetime
+from relay.core.caps import MOST_DAILY
 from relay.core.ids import IdKind, public
 from relay.core.model import OnAmbiguous
 from relay.core.notices import LANGUAGES, Phrase
@@ -63,6 +64,12 @@ def _idle_timeout(value: int | None) -> int | None:
     return value
 
 
+def _daily_cap(value: str | None) -> str | None:
+    if value not in (None, "none") and not (value.isascii() and value.isdecimal() and int(value) <= MOST_DAILY):
+        raise typer.BadParameter(f"must be a whole number of at most {MOST_DAILY}, or none")
+    return value
+
+
 def _notices(values: list[str] | None) -> list[str] | None:
     for value in values or []:
         phrase, _, words = value.partition("=")
@@ -91,6 +98,9 @@ CoolDown = Annotated[
 Countries = Annotated[
     str | None, typer.Option(callback=_countries, help="Countries people's phones may be of: US,SE; '' = any of ours")
 ]
+DailyCap = Annotated[
+    str | None, typer.Option(callback=_daily_cap, help="Texts that may leave within a day of UTC; none = any number")
+]
 Notices = Annotated[
     list[str] | None, typer.Option(callback=_notices, help=f"WORD=TEXT; '' = ours again. Words: {', '.join(Phrase)}")
 ]
@@ -109,11 +119,12 @@ def change(
     cool_down: CoolDown = None,
     allowed_countries: Countries = None,
     notice: Notices = None,
+    daily_cap: DailyCap = None,
 ) -> None:
     """Change what an account has decided for itself. What is not named stays."""
     words = {"programme": programme, "help_contact": help_contact, "language": language, "notice": notice or None}
     times = {"expires_in": expires_in, "idle_timeout": idle_timeout, "cool_down": cool_down}
-    rules = {"on_ambiguous": on_ambiguous, "allowed_countries": allowed_countries}
+    rules = {"on_ambiguous": on_ambiguous, "allowed_countries": allowed_countries, "daily_cap": daily_cap}
     given: dict[str, Any] = {**words, **times, **rules}
     at_least_one(**given)
 
@@ -133,6 +144,8 @@ def _changes(given: Mapping[str, Any], notices: Mapping[str, str]) -> dict[str, 
         changes["default_idle_timeout"] = named["idle_timeout"] or None
     if "allowed_countries" in named:
         changes["allowed_countries"] = tuple(filter(None, named["allowed_countries"].split(",")))
+    if "daily_cap" in named:
+        changes["daily_cap"] = None if named["daily_cap"] == "none" else int(named["daily_cap"])
     if "notice" in named:
         own = {**notices, **dict(value.split("=", 1) for value in named["notice"])}
         changes["notices"] = {phrase: words for phrase, words in own.items() if words}

@@ -1,4 +1,4 @@
-"""What the commands that administer an installation share: options, the accounts they mean, and seeds for new ids.
+"""What the commands that administer an installation share: options, the accounts they mean, seeds for new ids, where to look.
 
 The rule for all of them: stdout carries what a program wants (an id, a key, one JSON document, a listing), stderr what is
 said to a person. Limits on names and lengths are those of the HTTP API; whoever changes one changes both.
@@ -7,13 +7,15 @@ said to a person. Limits on names and lengths are those of the HTTP API; whoever
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from relay.cli.running import run, settings_or_exit
 from relay.core import ids
+from relay.core.errors import NotFound
 from relay.core.ids import Seed
 from relay.storage.configuration import Account
 from relay.wiring import Relay
@@ -47,6 +49,15 @@ def at_least_one(**given: object) -> None:
     if all(value is None for value in given.values()):
         options = ", ".join(f"--{option.replace('_', '-')}" for option in given)
         raise typer.BadParameter(f"give at least one of {options}")
+
+
+@contextmanager
+def looking_up(what: str, account: str, listing: str) -> Iterator[None]:
+    """Whoever names what an account does not have is told where to look: NotFound, with the command that lists them."""
+    try:
+        yield
+    except NotFound:
+        raise NotFound(f"{account} has no such {what}: see `relay {listing}`") from None
 
 
 async def new_seed(relay: Relay) -> Seed:

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from relay.cli.administration import AsJson, OfAccount, administer, name
+from relay.cli.administration import AsJson, OfAccount, administer, looking_up, name
 from relay.cli.printing import print_listing
 from relay.cli.running import say
 from relay.core import ids
-from relay.core.errors import NotFound
 from relay.core.ids import IdKind, public
 from relay.core.model import Scope
 from relay.core.times import written
@@ -73,10 +72,8 @@ def revoke(account: OfAccount, key_id: Annotated[str, typer.Argument(metavar="KE
 
     async def work(relay: Relay) -> None:
         owner = await relay.accounts.by_name(account)
-        try:
+        with looking_up("key that still works", account, "keys list"):
             await relay.keys.revoke(owner, ids.parse(IdKind.KEY, key_id))
-        except NotFound:
-            raise NotFound(f"{account} has no such key that still works: see `relay keys list`") from None
         say("revoked: it stops working within a second")
 
     administer(work)

@@ -23,6 +23,7 @@ from relay.cli.administration import (
     accounts_meant,
     administer,
     at_least_one,
+    looking_up,
     new_seed,
 )
 from relay.cli.printing import print_listing
@@ -103,17 +104,13 @@ async def _add_all(relay: Relay, owner: Account, common: _Import, numbers: Seque
 
 
 async def _pool(relay: Relay, owner: Account, pool: str) -> Pool:
-    try:
+    with looking_up("pool", owner.name, "pools list"):
         return await relay.pools.find(owner, pool)
-    except NotFound:
-        raise NotFound(f"{owner.name} has no such pool: see `relay pools list`") from None
 
 
 async def _connection(relay: Relay, owner: Account, connection: str) -> UUID:
-    try:
+    with looking_up("connection", owner.name, "connections list"):
         return (await relay.connections.read(owner, ids.parse(IdKind.CONNECTION, connection))).id
-    except NotFound:
-        raise NotFound(f"{owner.name} has no such connection: see `relay connections list`") from None
 
 
 @app.command("list")

@@ -7,10 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from relay.api.numbers import pool_json, report_json
-from relay.cli.administration import AsJson, OfAccount, OnlyAccount, accounts_meant, administer, name, new_seed
+from relay.cli.administration import (
+    AsJson,
+    OfAccount,
+    OnlyAccount,
+    accounts_meant,
+    administer,
+    looking_up,
+    name,
+    new_seed,
+)
 from relay.cli.printing import print_facts, print_listing
 from relay.cli.running import say
-from relay.core.errors import NotFound
 from relay.core.hooks import HookKind, OnTimeout
 from relay.core.ids import IdKind, public
 from relay.services.pools import PoolReport
@@ -45,10 +53,8 @@ def change(
 
     async def work(relay: Relay) -> None:
         owner = await relay.accounts.by_name(account)
-        try:
+        with looking_up("pool", account, "pools list"):
             changed = await relay.pools.change(owner, pool, require_verified=require_verified)
-        except NotFound:
-            raise NotFound(f"{account} has no such pool: see `relay pools list`") from None
         say(f"{changed.name} takes {'people who proved their phone' if changed.require_verified else 'everybody'}")
 
     administer(work)
@@ -69,10 +75,8 @@ def hook(
 
     async def work(relay: Relay) -> None:
         owner = await relay.accounts.by_name(account)
-        try:
+        with looking_up("pool", account, "pools list"):
             found = await relay.pools.find(owner, pool)
-        except NotFound:
-            raise NotFound(f"{account} has no such pool: see `relay pools list`") from None
         if remove:
             await relay.hooks.remove(found, kind)
             say(f"the {kind} hook of {found.name} is gone")
@@ -105,10 +109,8 @@ def show(
 
     async def work(relay: Relay) -> None:
         owner = await relay.accounts.by_name(account)
-        try:
+        with looking_up("pool", account, "pools list"):
             report = await relay.pools.report(owner, pool)
-        except NotFound:
-            raise NotFound(f"{account} has no such pool: see `relay pools list`") from None
         print_facts(report_json(report) if as_json else _facts(report), as_json=as_json)
 
     administer(work)

@@ -9,12 +9,11 @@ from uuid import UUID
 import typer
 
 from relay.api.bulk_close import progress_json
-from relay.cli.administration import AsJson, OfAccount, administer, at_least_one, new_seed
+from relay.cli.administration import AsJson, OfAccount, administer, at_least_one, looking_up, new_seed
 from relay.cli.printing import print_facts
 from relay.cli.progress import bar
 from relay.cli.running import say
 from relay.core.bulk_closing import SessionsMeant
-from relay.core.errors import NotFound
 from relay.core.times import read_time
 from relay.storage.configuration import Account
 from relay.wiring import Relay
@@ -69,10 +68,8 @@ def close(
 
 
 async def _pool_id(relay: Relay, owner: Account, pool: str) -> UUID:
-    try:
+    with looking_up("pool", owner.name, "pools list"):
         return (await relay.pools.find(owner, pool)).id
-    except NotFound:
-        raise NotFound(f"{owner.name} has no such pool: see `relay pools list`") from None
 
 
 async def _close(relay: Relay, owner: Account, meant: SessionsMeant) -> dict[str, object]:

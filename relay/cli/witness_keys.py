@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from relay.api.audit_witnesses import witness_json
-from relay.cli.administration import AsJson, OfAccount, administer, new_seed
+from relay.cli.administration import AsJson, OfAccount, administer, looking_up, new_seed
 from relay.cli.printing import print_listing
 from relay.cli.running import say
 from relay.core import ids
-from relay.core.errors import NotFound
 from relay.core.ids import IdKind, public
 from relay.wiring import Relay
 
@@ -55,10 +54,8 @@ def remove(account: OfAccount, witness_id: Annotated[str, typer.Argument(metavar
 
     async def work(relay: Relay) -> None:
         owner = await relay.accounts.by_name(account)
-        try:
+        with looking_up("witness", account, "audit witness-key list"):
             await relay.audit_witnesses.remove(owner, ids.parse(IdKind.WITNESS, witness_id))
-        except NotFound:
-            raise NotFound(f"{account} has no such witness: see `relay audit witness-key list`") from None
         say("removed")
 
     administer(work)

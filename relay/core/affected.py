@@ -138,6 +138,7 @@ TOLD: Mapping[str, Mapping[DataClass, Told]] = {
     "lease": _OPERATION,
     "process": _OPERATION,
     "forgetting": _OPERATION,
+    "daily_count": _OPERATION,
     "journal": _OPERATION,
     "configuration": _OPERATION,
     "keyring_check": _OPERATION,

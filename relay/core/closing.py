@@ -59,6 +59,12 @@ def stopped(unsent: Sequence[Unsent], refusal: Reason) -> tuple[Stopped, ...]:
     )
 
 
+def unwanted(unsent: Sequence[Unsent], *, opted_out: bool) -> tuple[Stopped, ...]:
+    """What a person's wish ends. After STOP ``unsent`` is what waits for them, but for confirmations of it; after START it is
+    these: "no more texts" would not be true any more."""
+    return stopped(unsent, Reason.OPTED_OUT if opted_out else Reason.BLOCKED_BY_RULE)
+
+
 def parting(unsent: Sequence[Unsent]) -> Parting:
     """Decide about everything that has not ended for somebody who is replaced."""
     return Parting(

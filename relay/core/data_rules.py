@@ -76,13 +76,13 @@ RULES: Mapping[DataClass, Rule] = {
         ),
     ),
     DataClass.PERSON: Rule(
-        "whether a person wants texts, by keyed hash",
+        "whether a person wants texts, and whether notices reach them, by keyed hash",
         "everybody who was in a session",
-        "to honour STOP at the moment of sending",
+        "to honour STOP at the moment of sending, and to leave a phone alone that notices do not reach",
         STARTS_FOR,
         "no session, no cool-down, no waiting text and no opt-out needs it any more",
         _HASH,
-        columns(person="bucket party_index key_id opted_out changed_at superseded"),
+        columns(person="bucket party_index key_id opted_out changed_at superseded bounces silent_until"),
     ),
     DataClass.SUPPRESSION: Rule(
         "opt-outs, and opt-ins that took one back, by keyed hash",
@@ -150,8 +150,8 @@ RULES: Mapping[DataClass, Rule] = {
         "30 days after it happened",
         CLEAR,
         columns(
-            event="bucket id account_id type session_id participant_id message_id number_id verification_id endpoint_id reason"
-            " at",
+            event="bucket id account_id type session_id participant_id message_id number_id verification_id endpoint_id rule_id"
+            " reason at",
             sealed_event="bucket event_id",
             numbered_event="bucket event_id n",
             delivery="bucket endpoint_id event_id account_id state tries made_at due_at last_at last_status failure",
@@ -300,7 +300,8 @@ RULES: Mapping[DataClass, Rule] = {
         CLEAR,
         columns(
             account="id bucket name programme help_contact language notices on_ambiguous allowed_countries"
-            " default_expires_in default_idle_timeout default_cool_down default_expiring_notice quiet_from quiet_to created_at",
+            " default_expires_in default_idle_timeout default_cool_down default_expiring_notice quiet_from quiet_to created_at"
+            " daily_cap",
             template="bucket id account_id name text language created_at changed_at",
             pool="id account_id bucket name status created_at require_verified rules",
             former_pool="account_id bucket",
@@ -320,6 +321,7 @@ RULES: Mapping[DataClass, Rule] = {
             lease="bucket name owner epoch until",
             process="owner until",
             forgetting="bucket passed_at",
+            daily_count="bucket account_id day here elsewhere",
             sealing="bucket account_id looked_to",
             numbering="bucket looked_to",
             endpoint_health="bucket endpoint_id failing_since",

@@ -38,7 +38,7 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re
 _WORDS = re.compile(r"[a-z]+[a-z_]*(\.[a-z_]+)?", re.ASCII)  # no digits: they could be a phone's
 
 #: Events that a text brings about, or that a person does: their time is coarsened to the minute.
-_OF_PEOPLE = ("message.", "participant.", "verification.")
+_OF_PEOPLE = ("message.", "participant.", "rule.", "verification.")
 
 Record = Mapping[str, str | int]
 
@@ -76,6 +76,7 @@ class Fact:
     number_id: UUID | None = None
     carried_by: UUID | None = None
     verification_id: UUID | None = None
+    rule_id: UUID | None = None
     reason: str | None = None
     direction: Direction | None = None
     segments: int | None = None
@@ -91,7 +92,7 @@ class Fact:
 
 def direction_of(event_type: str, kind: MessageKind, *, on_arrival: bool) -> Direction:
     """Which way a text went that an event is about. ``on_arrival``: it happened when the text came to be known here."""
-    arrives = event_type == "message.received" or (event_type == "message.refused" and on_arrival)
+    arrives = event_type in ("message.received", "rule.matched") or (event_type == "message.refused" and on_arrival)
     return Direction.IN if arrives and kind is MessageKind.RELAY else Direction.OUT
 
 
@@ -123,6 +124,7 @@ def record_of(fact: Fact, key: bytes) -> bytes:
         "provider": fact.provider,
         "country": fact.country,
         "number": None if fact.number_id is None else public(IdKind.NUMBER, fact.number_id),
+        "rule": None if fact.rule_id is None else public(IdKind.RULE, fact.rule_id),
         **{thing: None if row_id is None else reference(key, thing, row_id) for thing, row_id in refs.items()},
     }
     return encoded({str(name): value for name, value in said.items() if value is not None})

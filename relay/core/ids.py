@@ -42,6 +42,7 @@ class IdKind(StrEnum):
     PARTICIPANT = "par"
     POOL = "pool"
     REQUEST = "req"
+    RULE = "rul"
     SESSION = "ses"
     TEMPLATE = "tpl"
     SUPPRESSION = "sup"

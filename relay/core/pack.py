@@ -36,7 +36,20 @@ LONGEST_FILE = 1_000_000
 
 #: The columns of the table: the index, whether the entry is still there, and what a record may say.
 COLUMNS = (
-    *("index", "state", "time", "account", "event", "reason", "direction", "segments", "number", "provider", "country"),
+    *(
+        "index",
+        "state",
+        "time",
+        "account",
+        "event",
+        "reason",
+        "direction",
+        "segments",
+        "number",
+        "provider",
+        "country",
+        "rule",
+    ),
     *("session", "participant", "message", "verification", "id", "schema"),
 )
 

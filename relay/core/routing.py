@@ -93,6 +93,11 @@ def unreadable(decision: Forward) -> Refuse:
     return Refuse(Reason.UNKNOWN, decision.session_id, decision.sender, Notice.UNDELIVERABLE)
 
 
+def over_cap(decision: Forward) -> Refuse:
+    """No more texts of this account may leave today. Its sender is told nothing: that would be one."""
+    return Refuse(Reason.RATE_LIMITED, decision.session_id, decision.sender)
+
+
 def _route_in(conversation: Conversation, facts: Facts) -> Forward | Refuse:
     sender = next(p for p in conversation.participants if p.id == conversation.sender_id)
     recipient = _other(conversation)

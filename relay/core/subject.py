@@ -100,10 +100,13 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Whether the person wants texts. ``changed_at`` None: nothing was ever said."""
+    """Whether the person wants texts. ``changed_at`` None: nothing was ever said. ``bounces``: how many notices in a row did not
+    reach them; until ``silent_until`` they get none."""
 
     opted_out: bool
     changed_at: datetime | None
+    bounces: int = 0
+    silent_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,12 @@ def _wish(wishes: Sequence[Wish]) -> dict[str, Any]:
     """The newest word is the one that counts."""
     said = [(wish.changed_at, wish.opted_out) for wish in wishes if wish.changed_at is not None]
     changed_at, opted_out = max(said, default=(None, False))
-    return {"opted_out": opted_out, "opt_out_changed_at": written(changed_at)}
+    return {
+        "opted_out": opted_out,
+        "opt_out_changed_at": written(changed_at),
+        "notices_not_delivered": max((wish.bounces for wish in wishes), default=0),
+        "no_notices_until": written(max((wish.silent_until for wish in wishes if wish.silent_until), default=None)),
+    }
 
 
 def _answered(answered: Answered, numbers: Mapping[UUID, str]) -> dict[str, Any]:

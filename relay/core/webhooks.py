@@ -29,6 +29,7 @@ EVENT_TYPES = frozenset(
         "message": "received accepted delivered undelivered refused parked retried expired",
         "number": "added ready reserved draining released quarantined exhaustion_near",
         "pool": "ready",
+        "rule": "matched",
         "connection": "degraded recovered",
         "traffic": "anomaly",
         "verification": "started approved failed",
@@ -128,6 +129,7 @@ class Happened:
     number_id: UUID | None = None
     verification_id: UUID | None = None
     endpoint_id: UUID | None = None
+    rule_id: UUID | None = None
     reason: str | None = None
 
 
@@ -140,6 +142,7 @@ def document(event: Happened) -> dict[str, Any]:
         "number": (IdKind.NUMBER, event.number_id),
         "verification": (IdKind.VERIFICATION, event.verification_id),
         "webhook": (IdKind.ENDPOINT, event.endpoint_id),
+        "rule": (IdKind.RULE, event.rule_id),
     }
     said: dict[str, str | None] = {name: public(kind, row_id) for name, (kind, row_id) in refs.items() if row_id}
     said |= {"state": _STATES.get(event.type), "reason": event.reason}

@@ -11,7 +11,6 @@ is forgotten unsealed.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from relay.core.entries import Fact, Thing
 from relay.core.ids import IdKind, first_id_at, made_at, public
 from relay.core.notes import Checkpoint
 from relay.core.tiles import Growth, unfinished
+from relay.precedence import give_way
 from relay.storage import audit_log, sealing
 from relay.storage.audit_log import NewEntry, Told, Tree
 from relay.storage.configuration import Account, Configuration, Directory
@@ -32,9 +32,6 @@ from relay.storage.database import Database, Transaction
 from relay.vault.vault import Vault
 
 _BATCH = 250  # events entered at once: their records are written and hashed without a pause
-_LOOK = 0.01  # seconds for which sealing sleeps to see what else there is to do
-_BUSY = 0.5  # of a processor, by everything else in this process
-_SHARE = 0.05  # of the time for sealing, where there is so much
 _STEP = 1000  # events looked through at once
 _OVERLAP = timedelta(seconds=10)  # a transaction that waits is ended after five
 _FIRST, _LONG_AGO = UUID(int=0), datetime(1970, 1, 1, tzinfo=UTC)
@@ -128,7 +125,7 @@ class AuditLog:
             known = await self._with_numbers(found)
             await self.database.run(partial(self._enter, account, known))
             await self.database.run(partial(_mark, place, known), single=True)
-            await _give_way(time.monotonic() - began)
+            await give_way(time.monotonic() - began)
 
     async def _with_numbers(self, found: Sequence[Fact]) -> list[Fact]:
         """With the provider and the country of the numbers that events are about, or texts go by, where they are still here."""
@@ -193,14 +190,6 @@ def _told(fact: Fact, key: bytes) -> Told:
 def _entry(tree: Tree, place: int, fact: Fact, told: Told) -> NewEntry:
     ref = entries.reference(tree.reference_key, Thing.ENTRY, fact.id)
     return NewEntry(tree.size + place, fact.id, ref, None if fact.is_erased else told)
-
-
-async def _give_way(worked: float) -> None:
-    """Sealing is in no hurry, texts are. It sleeps for a moment, and for longer where others work much meanwhile."""
-    asked, used = time.monotonic(), time.process_time()
-    await asyncio.sleep(_LOOK)
-    if time.process_time() - used > _BUSY * (time.monotonic() - asked):
-        await asyncio.sleep(worked / _SHARE)
 
 
 async def _read(place: int, event_ids: Sequence[UUID], tx: Transaction) -> list[Fact]:

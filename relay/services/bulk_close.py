@@ -16,7 +16,7 @@ from relay.core.closing import closing
 from relay.core.errors import NotFound
 from relay.core.ids import Seed
 from relay.core.model import CloseReason
-from relay.storage import bulk_close, sessions
+from relay.storage import bulk_close, endings
 from relay.storage.bulk_close import Asked
 from relay.storage.configuration import Account, Configuration
 from relay.storage.database import Database, Transaction
@@ -111,8 +111,8 @@ async def _close_batch(bucket: int, asked_id: UUID, tx: Transaction) -> int:
         return 1
     held = await bulk_close.lock_sessions(tx, bucket, part, found)
     if held:
-        decided = closing(CloseReason.API, await sessions.unsent_of(tx, bucket, held))
-        await sessions.close_all(tx, bucket, held, decided)
+        decided = closing(CloseReason.API, await endings.unsent_of(tx, bucket, held))
+        await endings.close_all(tx, bucket, held, decided)
         metrics.sessions.labels("closed").inc(len(held))
     await bulk_close.advance(tx, bucket, asked_id, after=found[-1], closed=len(held))
     return len(found)

@@ -19,7 +19,7 @@ from relay.core.erasure import Stays, what_stays
 from relay.core.errors import Conflict, NotFound
 from relay.core.ids import bucket_of
 from relay.core.model import CloseReason
-from relay.storage import erasure, keyring, retention, sessions
+from relay.storage import endings, erasure, keyring, retention, sessions
 from relay.storage.configuration import Account
 from relay.storage.database import Database, Transaction
 
@@ -102,9 +102,9 @@ async def _empty(account: Account, session_id: UUID, tx: Transaction) -> Sequenc
         raise NotFound
     if await retention.standing_hold(tx, account.id, session_id):
         raise Conflict("a hold stands on this session: nothing of it can be erased", code="on_hold")
-    decided = closing(CloseReason.ERASED, await sessions.unsent(tx, bucket, session_id))
+    decided = closing(CloseReason.ERASED, await endings.unsent(tx, bucket, session_id))
     if held.status == "open":
-        await sessions.close(tx, bucket, session_id, decided)
+        await endings.close(tx, bucket, session_id, decided)
         metrics.sessions.labels(CloseReason.ERASED).inc()
     elif (await sessions.read(tx, bucket, account.id, [session_id]))[0].close_reason == CloseReason.ERASED:
         await erasure.erase_again(tx, session_id)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from relay import metrics
 from relay.core.closing import closing
-from relay.storage import inbox, outbox, sessions, suppressions
+from relay.storage import endings, inbox, outbox, suppressions
 from relay.storage.database import Database, Transaction
 
 _BATCH = 100
@@ -23,7 +23,7 @@ class Expiry:
     async def end_sessions(self, bucket: int) -> int:
         """Close sessions that have expired or fallen silent."""
         async with self.database.transaction() as tx:
-            due = await sessions.ended(tx, bucket, limit=_BATCH)
+            due = await endings.ended(tx, bucket, limit=_BATCH)
         closed = 0
         for session_id in due:
             closed += await self.database.run(partial(_end, bucket, session_id))
@@ -33,14 +33,14 @@ class Expiry:
         """Tell of sessions that are about to end."""
 
         async def work(tx: Transaction) -> int:
-            soon = await sessions.expiring(tx, bucket, limit=_BATCH)
-            return await sessions.tell_expiring(tx, bucket, soon) if soon else 0
+            soon = await endings.expiring(tx, bucket, limit=_BATCH)
+            return await endings.tell_expiring(tx, bucket, soon) if soon else 0
 
         return await self.database.run(work)
 
     async def free_numbers(self, bucket: int) -> int:
         """Give bindings back whose cool-down is over."""
-        return await self.database.run(lambda tx: sessions.free_cooled(tx, bucket, limit=_BATCH))
+        return await self.database.run(lambda tx: endings.free_cooled(tx, bucket, limit=_BATCH))
 
     async def expire_texts(self, bucket: int) -> int:
         """Give up queued and parked texts that are worth nothing to anybody any more."""
@@ -72,10 +72,10 @@ class Expiry:
 
 async def _end(bucket: int, session_id: UUID, tx: Transaction) -> bool:
     """Close one session, if it is still over now that it is locked."""
-    alive = await sessions.lock_ended(tx, bucket, session_id)
+    alive = await endings.lock_ended(tx, bucket, session_id)
     reason = alive.ended(tx.now) if alive else None
     if reason is None:
         return False
-    await sessions.close(tx, bucket, session_id, closing(reason, await sessions.unsent(tx, bucket, session_id)))
+    await endings.close(tx, bucket, session_id, closing(reason, await endings.unsent(tx, bucket, session_id)))
     metrics.sessions.labels(reason).inc()
     return True

@@ -16,7 +16,7 @@ from uuid import UUID
 from relay import logs, metrics
 from relay.core import delivery
 from relay.core.arrival import ArrivedText, Party
-from relay.core.closing import stopped
+from relay.core.closing import unwanted
 from relay.core.envelope import Letter
 from relay.core.ids import IdKind, bucket_of, public
 from relay.core.keywords import Keyword
@@ -199,16 +199,17 @@ async def _finish_first(tx: Transaction, arrived: ArrivedText, party: Party) -> 
 
 
 async def _apply(tx: Transaction, bucket: int, changes: Sequence[OptChange], *, with_event: bool) -> None:
-    """Change people's rows in one bucket and refuse what waits for them there."""
+    """Change people's rows in one bucket and refuse what waits for them there and is not wanted, or not true, any more."""
     await people.recognise(tx, bucket, [change.party for change in changes])
     news = await suppressions.change_people(tx, bucket, changes, with_event=with_event)
     for change in changes:
         await people.change_superseded(tx, bucket, change.party, change.arrived_at, opted_out=change.opted_out)
-    stopping = [change.party for change in changes if change.opted_out and change.party_index in news]
-    if not stopping:
+    whose = [change.party for change in changes if change.party_index in news]
+    if not whose:
         return
-    unsent = await suppressions.unsent_to(tx, bucket, *stopping)
-    if gone := stopped(unsent, Reason.OPTED_OUT):
+    opted_out = changes[0].opted_out
+    unsent = await (suppressions.unsent_to if opted_out else suppressions.unsent_confirmations)(tx, bucket, *whose)
+    if gone := unwanted(unsent, opted_out=opted_out):
         await suppressions.stop(tx, bucket, gone)
 
 

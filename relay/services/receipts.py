@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from relay import metrics
+from relay.core import bouncing
 from relay.core.ids import bucket_of
-from relay.core.model import Reason, State
+from relay.core.model import MessageKind, Reason, State
 from relay.providers.base import Receipt, ReceiptWord
-from relay.storage import outbox, suppressions
+from relay.storage import bounces, outbox, suppressions
 from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Connection
 from relay.storage.database import Database, Transaction
-from relay.storage.outbox import ReceiptOf
+from relay.storage.outbox import Moved, ReceiptOf
 from relay.storage.suppressions import OptChange
 from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.tokens import AttemptToken
@@ -60,17 +61,37 @@ class Receipts:
 
     async def _write(self, bucket: int, receipts: Sequence[ReceiptOf]) -> list[State | None]:
         moved = await self.database.run(lambda tx: outbox.write_receipts(tx, bucket, receipts), single=True)
-        return [moved.get(told.message_id) for told in receipts]
+        notices = [told for told in receipts if _is_last_word_on_a_notice(moved.get(told.message_id))]
+        if notices:
+            await self.database.run(lambda tx: _count_bounces(tx, bucket, notices))
+        return [moved[told.message_id].state if told.message_id in moved else None for told in receipts]
+
+
+def _is_last_word_on_a_notice(moved: Moved | None) -> bool:
+    return moved is not None and moved.kind is MessageKind.NOTICE and moved.state is not State.ACCEPTED
+
+
+async def _count_bounces(tx: Transaction, bucket: int, notices: Sequence[ReceiptOf]) -> None:
+    """Whether notices reach their people's phones. A hint: it is counted after the receipt itself is stored."""
+    whose = await bounces.recipients(tx, bucket, [told.message_id for told in notices])
+    counted = await bounces.lock(tx, bucket, whose.values())
+    for told in notices:
+        who = whose.get(told.message_id)
+        news = bouncing.after(counted[who], told.word, told.reason, tx.now) if who in counted else None
+        if who is not None and news is not None:
+            counted[who] = news.count
+            await bounces.write(tx, bucket, who, news)
 
 
 async def _write_opt_out(tx: Transaction, bucket: int, told: ReceiptOf) -> tuple[State | None, OptChange | None]:
     """Write it with the way to every pool; when it is no news, find what still stands of that way."""
     moved = await outbox.write_receipts(tx, bucket, [told])
     change = await suppressions.carriers_word(tx, bucket, told.message_id, told.attempt_id)
+    state = moved[told.message_id].state if moved else None
     if change is None:
-        return moved.get(told.message_id), None
+        return state, None
     if moved:
         await suppressions.begin_fanout(tx, bucket, change)
-        return moved[told.message_id], change
+        return state, change
     standing = await suppressions.standing_fanouts(tx, bucket, change.party)
     return None, standing[-1] if standing else None

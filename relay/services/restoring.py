@@ -16,7 +16,7 @@ from relay.core.ids import BUCKETS, bucket_of
 from relay.core.journal import Entry, Missed, last_reason, missed
 from relay.core.keys import KeyName, Purpose
 from relay.core.model import CloseReason
-from relay.storage import journal, sealed, sessions
+from relay.storage import endings, journal, sealed, sessions
 from relay.storage.database import Database, Transaction
 from relay.vault.journal_file import End, JournalFile
 
@@ -114,4 +114,4 @@ async def _end(account_id: UUID, session_id: UUID, reason: CloseReason, tx: Tran
     bucket = bucket_of(session_id)
     held = await sessions.lock(tx, bucket, account_id, session_id)
     if held is not None and held.status == "open":
-        await sessions.close(tx, bucket, session_id, closing(reason, await sessions.unsent(tx, bucket, session_id)))
+        await endings.close(tx, bucket, session_id, closing(reason, await endings.unsent(tx, bucket, session_id)))

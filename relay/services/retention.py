@@ -14,7 +14,7 @@ from uuid import UUID
 from relay.core.data_class import DataClass
 from relay.core.periods import TURNS_FOR, keys_forgotten_before
 from relay.providers.base import Adapter
-from relay.storage import holdings, people, retention, sessions
+from relay.storage import endings, holdings, people, retention
 from relay.storage.configuration import Account, Configuration, Connection, Directory, Endpoint, Number, Pool
 from relay.storage.database import Database, Transaction
 from relay.storage.holdings import Holding
@@ -97,7 +97,7 @@ class Retention:
         turns."""
 
         async def work(tx: Transaction) -> int:
-            gone = await sessions.forget_people(tx, bucket, limit=_SMALL_BATCH)
+            gone = await endings.forget_people(tx, bucket, limit=_SMALL_BATCH)
             return gone + await people.forget_turns(tx, bucket, before=tx.now - TURNS_FOR, limit=_BATCH)
 
         return await self.database.run(work)

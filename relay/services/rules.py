@@ -17,7 +17,7 @@ from relay.core.model import MessageKind, Reason, State
 from relay.core.notices import is_automatic
 from relay.core.rules import REPLY_AT_MOST_EVERY, Rule
 from relay.core.segments import segments
-from relay.storage import inbox, messages, people, sessions, suppressions
+from relay.storage import caps, inbox, messages, people, rules, sessions, suppressions
 from relay.storage.configuration import Configuration, Directory
 from relay.storage.database import Database, Transaction
 from relay.storage.inbox import InboxKey
@@ -69,8 +69,16 @@ class KeywordRules:
         if not recorded.new:
             return False
         rows = [_consumed(tx, arrived, sender)]
+        replying = [directory.accounts[arrived.account_id]] if rule.reply else []
+        allowance = await caps.allowance(tx, arrived.bucket, replying)
         replies = [self._reply(tx, arrived, rule, sender)] if await _may_reply(tx, arrived, rule, directory) else []
+        if replies and not allowance.take(arrived.account_id):
+            rows, replies = [*rows, *(row.message.over_cap() for row in replies)], []
         await messages.write(tx, arrived.bucket, [*rows, *(row.message for row in replies)], replies)
+        await caps.count(tx, arrived.bucket, allowance)
+        if rule.event:
+            pool_id = directory.numbers[sender.number_id].pool_id
+            await rules.matched(tx, rows[0], rule.id_in(pool_id))
         return bool(replies)
 
     def _reply(self, tx: Transaction, arrived: ArrivedText, rule: Rule, sender: _Sender) -> NewOutboxRow:

@@ -16,16 +16,16 @@ from functools import partial
 from uuid import UUID
 
 from relay import logs, metrics
-from relay.core import delivery
+from relay.core import bouncing, delivery
 from relay.core.delivery import AmbiguityTimes, Outcome
 from relay.core.envelope import Letter
 from relay.core.errors import KeyMissing, StorageUnavailable, Tampered
 from relay.core.ids import IdKind, public
-from relay.core.model import Reason, State
+from relay.core.model import MessageKind, Reason, State
 from relay.core.optouts import OptOutSource
 from relay.providers.base import Accepted, Adapter, NotSent, OutboundText, Refused
 from relay.providers.transport import MayHaveLeft, NothingLeft, TooLate, Transport
-from relay.storage import outbox, suppressions
+from relay.storage import bounces, outbox, suppressions
 from relay.storage.coalescer import Coalescer
 from relay.storage.configuration import Configuration, Connection, Directory, Number
 from relay.storage.database import Database, Transaction
@@ -230,10 +230,12 @@ class Sending:
 
     async def settle(self, bucket: int, handed: HandedOver) -> None:
         """Write one outcome; an opt-out that the provider told us of goes to every pool."""
+        passed = handed.intent.passed
         if handed.mark.reason is not Reason.CARRIER_OPTED_OUT:
             await self.mark(bucket, [handed.mark])
+            if passed.kind is MessageKind.NOTICE and bouncing.is_of_the_phone(handed.mark.reason):
+                await self.database.run(partial(_count_bounce, bucket, passed.party_index, handed.mark.reason))
             return
-        passed = handed.intent.passed
         party = self.vault.indexes.of(passed.account_id, handed.intent.letter.phone)
 
         async def write(tx: Transaction) -> OptChange:
@@ -262,6 +264,13 @@ class Sending:
 
 async def _queue_after_all(bucket: int, mark: Mark, tx: Transaction) -> None:
     await outbox.queue_after_all(tx, bucket, mark)
+
+
+async def _count_bounce(bucket: int, party_index: bytes, reason: Reason | None, tx: Transaction) -> None:
+    """A notice was refused because of the phone that it was for. A hint: it is counted after the refusal itself is stored."""
+    for who, before in (await bounces.lock(tx, bucket, [party_index])).items():
+        if news := bouncing.after(before, State.REFUSED, reason, tx.now):
+            await bounces.write(tx, bucket, who, news)
 
 
 def _next_try(begun_at: datetime, attempts: int, *, retry_after: float | None = None) -> datetime:

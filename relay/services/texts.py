@@ -16,7 +16,7 @@ from relay.core.model import MessageKind, Reason, State
 from relay.core.phone import time_zones
 from relay.core.scheduling import Quiet, leaves_at
 from relay.core.segments import segments
-from relay.storage import messages, scheduling, sessions
+from relay.storage import caps, messages, scheduling, sessions
 from relay.storage.configuration import Account
 from relay.storage.database import Database, Transaction
 from relay.storage.messages import NewMessage, NewOutboxRow, StoredMessage
@@ -48,7 +48,7 @@ class Texts:
         """Queue a text from the platform; the same seed again gives the same message.
 
         Raises NotFound for the session, InvalidInput for the recipient and for ``send_at``, Conflict ``session_closed``,
-        ``participant_opted_out`` and ``phone_unreadable``.
+        ``participant_opted_out``, ``phone_unreadable`` and ``daily_cap_reached``.
         """
         message_id = seed.id_in(bucket_of(wanted.session_id))
 
@@ -103,8 +103,11 @@ class Texts:
         )
         if send_at:
             await scheduling.write(tx, bucket, row, send_at=send_at)
-        else:
-            await messages.write(tx, bucket, [message], [row], {wanted.session_id: leg_no})
+            return
+        allowance = await caps.allowance(tx, bucket, [account])
+        allowance.take_or_refuse(account.id, tx.now)
+        await messages.write(tx, bucket, [message], [row], {wanted.session_id: leg_no})
+        await caps.count(tx, bucket, allowance)
 
     def _phone_of(self, account: Account, to: Recipient, message_id: UUID) -> str:
         try:

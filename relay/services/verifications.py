@@ -32,7 +32,7 @@ from relay.core.notices import say_code
 from relay.core.phone import Phone
 from relay.core.segments import segments
 from relay.core.verification import VALID_FOR, Claim, verdict, wait_before_next
-from relay.storage import messages, numbers, people, sessions, verifications
+from relay.storage import caps, messages, numbers, people, sessions, verifications
 from relay.storage.configuration import Account, Configuration, Number, Pool
 from relay.storage.database import Database, Transaction
 from relay.storage.messages import NewMessage, NewOutboxRow
@@ -80,8 +80,8 @@ class Verifications:
     async def start(self, account: Account, wanted: VerificationWanted, seed: Seed) -> Started:
         """Send a code; it takes the place of the one before. The same seed again sends nothing more.
 
-        Raises InvalidInput for our own number and a country that is not allowed, Conflict ``pool_preparing`` and
-        ``no_number_available``, TooMany when this person was sent too many codes lately.
+        Raises InvalidInput for our own number and a country that is not allowed, Conflict ``pool_preparing``,
+        ``no_number_available`` and ``daily_cap_reached``, TooMany when this person was sent too many codes lately.
         """
         rented = await self._rented(account, wanted)
         verification_id = seed.id_in(wanted.pool.bucket)
@@ -103,7 +103,10 @@ class Verifications:
             new = NewVerification(verification_id, claim, digest.data, digest.key_id, expires_at)
             await verifications.start(tx, wanted.pool.bucket, new, party.indexes)
             letter = Letter(wanted.phone.e164, say_code(code, language=account.language, programme=account.programme))
+            allowance = await caps.allowance(tx, wanted.pool.bucket, [account])
+            allowance.take_or_refuse(account.id, tx.now)
             await self._queue(tx, claim, number_id, letter, expires_at)
+            await caps.count(tx, wanted.pool.bucket, allowance)
             return expires_at
 
         expires_at = await self.database.run(work)

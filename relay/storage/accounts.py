@@ -6,7 +6,7 @@ Every insert is keyed by an id made beforehand, so doing it twice is doing it on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 import asyncpg
@@ -52,6 +52,7 @@ async def change_account(tx: Transaction, account: Account) -> None:
         account.default_expiring_notice,
         account.quiet_hours.since,
         account.quiet_hours.until,
+        account.daily_cap,
     )
     await tx.execute(_SQL["bump"])
 
@@ -108,7 +109,7 @@ async def change_pool(
     rules: Sequence[Rule] | None = None,
 ) -> None:
     """None = leave it. Raises Conflict ``pool_name_taken``."""
-    written = None if rules is None else [{"keyword": rule.keyword, "reply": rule.reply} for rule in rules]
+    written = None if rules is None else [asdict(rule) for rule in rules]
     try:
         await tx.execute(_SQL["change_pool"], pool_id, account_id, name, require_verified, written)
     except asyncpg.UniqueViolationError:

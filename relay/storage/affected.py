@@ -19,14 +19,11 @@ _ENDING = {
     Source.PEOPLE: _SQL["people"],
     Source.TEXTS: _SQL["texts"],
 }
+#: What names a session: one statement, told which.
+_NAMING = frozenset({Source.SESSIONS, Source.MESSAGES, Source.EVENTS, Source.HOLDS, Source.ERASURES})
 _OF_SESSIONS = {
     Source.PARTICIPANTS: _SQL["participants"],
-    Source.SESSIONS: _SQL["sessions"],
-    Source.MESSAGES: _SQL["messages"],
     Source.ATTEMPTS: _SQL["attempts"],
-    Source.EVENTS: _SQL["events"],
-    Source.HOLDS: _SQL["holds"],
-    Source.ERASURES: _SQL["erasures"],
 }
 _DATED = {
     Source.VERIFICATIONS: _SQL["verifications"],
@@ -46,7 +43,7 @@ _UNDATED = {
     Source.NUMBER_STATES: _SQL["number_states"],
 }
 #: What can be counted in a bucket.
-COUNTED = frozenset({*_ENDING, *_OF_SESSIONS, *_DATED, *_UNDATED})
+COUNTED = frozenset({*_ENDING, *_NAMING, *_OF_SESSIONS, *_DATED, *_UNDATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +79,9 @@ async def count(tx: Transaction, bucket: int, account_id: UUID, source: Source, 
     row = await _row(tx, bucket, account_id, source, window=window, page=page)
     if row is None:
         return Count()
-    if source in _ENDING or source in _OF_SESSIONS:
-        return Count(row["records"], row["people"], row["sessions"], tuple(row["ids"]))
-    return Count(row["records"], row["people"])
+    if source in _DATED or source in _UNDATED:
+        return Count(row["records"], row["people"])
+    return Count(row["records"], row["people"], row["sessions"], tuple(row["ids"]))
 
 
 async def _row(
@@ -96,6 +93,8 @@ async def _row(
     if source in _DATED:
         return await tx.fetchrow(_DATED[source], *whose, window.until, within=_WITHIN)
     paged = (*whose, window.until, page.before, page.limit)
+    if source in _NAMING:
+        return await tx.fetchrow(_SQL["of_sessions"], *paged, source, within=_WITHIN)
     if source in _OF_SESSIONS:
         return await tx.fetchrow(_OF_SESSIONS[source], *paged, within=_WITHIN)
     return await tx.fetchrow(_ENDING[source], *paged, window.since, within=_WITHIN)

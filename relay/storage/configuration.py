@@ -48,6 +48,7 @@ class Account:
     default_expiring_notice: int
     quiet_hours: QuietHours
     created_at: datetime
+    daily_cap: int | None = None  #: texts that may leave within a day; None = any number
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 from relay.core.envelope import Envelope
@@ -32,6 +33,10 @@ class NewMessage:
     leg_no: int | None = None
     reason: Reason | None = None
     attempt_id: UUID | None = None
+
+    def over_cap(self) -> Self:
+        """The same, refused, for no more texts of the account may leave today."""
+        return replace(self, state=State.REFUSED, reason=Reason.RATE_LIMITED, leg_no=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,15 @@ class ReceiptOf:
     copy: CarrierCopy | None = None
 
 
-async def write_receipts(tx: Transaction, bucket: int, receipts: Sequence[ReceiptOf]) -> dict[UUID, State]:
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where a receipt has moved a message, and what kind of message that is."""
+
+    state: State
+    kind: MessageKind
+
+
+async def write_receipts(tx: Transaction, bucket: int, receipts: Sequence[ReceiptOf]) -> dict[UUID, Moved]:
     """Write receipts, one per message. Returns the messages that moved; what is no news moves nothing."""
     rows = await tx.fetch(
         _SQL["receipt"],
@@ -176,7 +184,7 @@ async def write_receipts(tx: Transaction, bucket: int, receipts: Sequence[Receip
         states_before(State.DELIVERED),
         *columns([r.copy for r in receipts if r.copy], tx.now),
     )
-    return {row["id"]: State(row["state"]) for row in rows}
+    return {row["id"]: Moved(State(row["state"]), MessageKind(row["kind"])) for row in rows}
 
 
 async def abandoned(

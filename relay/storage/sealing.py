@@ -68,6 +68,7 @@ def _fact(row: Row) -> Fact:
         number_id=row["number_id"],
         carried_by=row["carried_by"],
         verification_id=row["verification_id"],
+        rule_id=row["rule_id"],
         reason=row["reason"],
         direction=direction_of(row["type"], kind, on_arrival=row["on_arrival"]) if kind else None,
         segments=row["segments"],

@@ -12,7 +12,8 @@ from relay.core.lifetime import Lifetime
 from relay.core.model import GeoFallback, GeoMatch
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
-from relay.storage.sessions import NewParticipant, name_taken, stopped_columns, unsent_from
+from relay.storage.endings import stopped_columns, unsent_from
+from relay.storage.sessions import NewParticipant, name_taken
 
 _SQL = queries.load("seats")
 

@@ -13,7 +13,7 @@ from relay.core.model import Reason
 from relay.core.optouts import OptOutSource
 from relay.storage import queries
 from relay.storage.database import Row, Transaction
-from relay.storage.sessions import stopped_columns, unsent_from
+from relay.storage.endings import stopped_columns, unsent_from
 
 _SQL = queries.load("suppressions")
 
@@ -100,6 +100,12 @@ async def unsent_to(tx: Transaction, bucket: int, *parties: Party) -> list[Unsen
     """What waits to be sent to people whose rows are locked; locked too."""
     indexes = [index for party in parties for index in party.indexes]
     return unsent_from(await tx.fetch(_SQL["unsent_to"], bucket, indexes))
+
+
+async def unsent_confirmations(tx: Transaction, bucket: int, *parties: Party) -> list[Unsent]:
+    """Confirmations of STOP that wait to be sent to people whose rows are locked; locked too."""
+    indexes = [index for party in parties for index in party.indexes]
+    return unsent_from(await tx.fetch(_SQL["unsent_confirmations"], bucket, indexes))
 
 
 async def stop(tx: Transaction, bucket: int, stopped: Sequence[Stopped]) -> None:

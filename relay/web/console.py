@@ -55,6 +55,7 @@ def pages_of(log: Log | None, exporting: Exports | None) -> list[Page]:
         Page("POST", EXPORTS, partial(exports.ask, exporting)),
         Page("GET", EXPORT, partial(exports.show, exporting)),
         *files,
+        Page("GET", "/console/{rest:path}", _nothing_here, True),  # last: whatever is none of these
     ]
 
 
@@ -72,6 +73,10 @@ def routes(house: House, log: Log | None, exporting: Exports | None) -> Sequence
 
 async def _to_the_front(_: Visit, __: House, pages: Pages) -> Response:
     return pages.elsewhere(door.FRONT)
+
+
+async def _nothing_here(_: Visit, __: House, pages: Pages) -> Response:
+    return pages.trouble(404, "Nothing here", "The console has no page at this address.")
 
 
 async def _file(body: bytes, kind: str, *_: object) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from relay.web.schema_words import Field, Words
 
 PATH = "/docs"
 _STATIC = Path(__file__).parent / "static"
-_FILES = {"reference.css": "text/css", "relay.svg": "image/svg+xml"}
+_FILES = {"base.css": "text/css", "reference.css": "text/css", "relay.svg": "image/svg+xml"}
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
@@ -73,21 +73,25 @@ class Reference:
         self._words = Words(document["components"]["schemas"])
         base = urlsplit(document["servers"][0]["url"]).path.rstrip("/")
         self._pages = Pages(base)
-        self._pages.filters["marked"] = _inline
+        self._pages.filters.update(marked=_inline, breakable=_breakable)
 
     def page(self) -> bytes:
-        groups = [(tag, list(self._operations(tag["name"]))) for tag in self._document["tags"]]
+        groups = [(tag, self._operations(tag["name"])) for tag in self._document["tags"]]
         about, address = self._document["info"], self._document["servers"][0]["url"]
         shown = self._pages.show(
             "reference.html", about=about, words=prose(about["description"]), groups=groups, address=address
         )
         return bytes(shown.body)
 
-    def _operations(self, tag: str) -> Iterator[Operation]:
-        for path, methods in self._document["paths"].items():
-            for method, one in methods.items():
-                if tag in one["tags"]:
-                    yield self._operation(method.upper(), path, one)
+    def _operations(self, tag: str) -> list[Operation]:
+        """Those of a group, what makes and lists its things first; the rest as it stands in the document."""
+        found = [
+            self._operation(method.upper(), path, one)
+            for path, methods in self._document["paths"].items()
+            for method, one in methods.items()
+            if tag in one["tags"]
+        ]
+        return sorted(found, key=lambda one: one.path != f"/v1/{tag}")
 
     def _operation(self, method: str, path: str, one: Mapping[str, Any]) -> Operation:
         parameters = [self._resolved(p) for p in one["parameters"]]
@@ -165,6 +169,11 @@ def prose(text: str) -> Markup:
 
 def _item(text: str) -> Markup:
     return Markup("<li>{}</li>").format(_inline(text))
+
+
+def _breakable(path: str) -> Markup:
+    """A path that a narrow screen breaks between its parts, not within one."""
+    return Markup("/<wbr>").join(path.split("/"))
 
 
 def _inline(text: str) -> Markup:

@@ -57,7 +57,7 @@ class Words:
         if schema.get("type") == "array":
             return f"list of {self.kind(schema.get('items', {}))}"
         if "const" in schema or "enum" in schema:
-            return "word"
+            return "word" if schema.get("type", "string") == "string" else str(schema["type"])
         return str(schema.get("format") or schema.get("type") or "anything")
 
     def limits(self, schema: Schema) -> str:
@@ -67,12 +67,11 @@ class Words:
             if "description" in one and "title" not in one and one["description"] not in said:
                 said.append(str(one["description"]))
             if "enum" in one or "const" in one:
-                said.append(" | ".join(str(word) for word in one.get("enum", [one.get("const")])))
+                said.append(" | ".join(_written(word) for word in one.get("enum", [one.get("const")])))
             said += [words.format(one[name]) for name, words in _LIMITS.items() if name in one]
             said += [f"like `{one['pattern']}`"] if "pattern" in one and not said else []
         default = schema.get("default")
-        written = default if isinstance(default, str) else json.dumps(default)
-        said += [f"`{written}` when not given"] if default not in (None, "", {}, []) else []
+        said += [f"`{_written(default)}` when not given"] if default not in (None, "", {}, []) else []
         return "; ".join(said)
 
     def _followed(self, schema: Schema) -> Schema:
@@ -88,3 +87,8 @@ class Words:
             if "properties" in inside or "anyOf" in inside:
                 return inside, is_list
         return None, False
+
+
+def _written(value: object) -> str:
+    """A word as it is, anything else as JSON has it."""
+    return value if isinstance(value, str) else json.dumps(value)

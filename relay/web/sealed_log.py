@@ -17,7 +17,7 @@ from relay.storage.configuration import Account
 from relay.web.filters import begins, times_of
 from relay.web.log import DayCount, Entry, Found, Head, Wanted, Witnessed
 
-_MORE = ("direction", "segments", "number", "provider", "country", "message", "verification")
+_MORE = ("direction", "segments", "number", "provider", "country", "rule", "message", "verification")
 _ID_OF_NONE = UUID(int=0)
 
 

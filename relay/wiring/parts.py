@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from relay.core.delivery import AmbiguityTimes
-from relay.core.errors import KeyringRefused
 from relay.core.ids import Seed
 from relay.core.loops import LegLimits
 from relay.core.redaction import RedactionTimes
 from relay.providers import twilio
 from relay.providers.base import Adapter
 from relay.providers.guarded import GuardedTransport, open_guarded_transport
-from relay.providers.transport import Transport, open_transport
+from relay.providers.transport import Transport
 from relay.services.accounts import Accounts
 from relay.services.affected import Affected
 from relay.services.ambiguity import Ambiguity
@@ -46,7 +43,7 @@ from relay.services.numbers import Numbers
 from relay.services.optouts import OptOuts
 from relay.services.pools import Pools
 from relay.services.receipts import Receipts
-from relay.services.redaction import AT_ONCE, Redaction
+from relay.services.redaction import Redaction
 from relay.services.restoring import Restoring
 from relay.services.retention import Retention
 from relay.services.rotation import Rotation
@@ -65,16 +62,12 @@ from relay.services.webhooks.ledger import Ledger
 from relay.services.webhooks.posting import Posting
 from relay.services.webhooks.telling import Telling
 from relay.settings import Settings
-from relay.storage import database, migrate
-from relay.storage import keyring as published
 from relay.storage.configuration import Account, Configuration
 from relay.storage.database import Database
-from relay.vault import keyring_file
 from relay.vault.carrier_copies import CarrierCopies
 from relay.vault.journal_file import JournalFile
-from relay.vault.keyring import Keyring
 from relay.vault.keyring_file import KeyringFile
-from relay.vault.vault import Vault, open_vault
+from relay.vault.vault import Vault
 from relay.worker.wakeup import Wakeup
 
 PROVIDERS: tuple[Adapter, ...] = (twilio.ADAPTER,)
@@ -235,33 +228,6 @@ class Relay:
         return self.settings.public_url
 
 
-@asynccontextmanager
-async def open_relay(settings: Settings, dsn: str, *, restoring: bool = False) -> AsyncIterator[Relay]:
-    """Everything over a migrated database. Raises OperatorMistake and StorageUnavailable where it cannot be opened.
-
-    ``restoring``: also over one that was restored from a backup and is to be brought up to date.
-    """
-    db = await database.connect(
-        dsn, connections=settings.database_connections, statement_cache=settings.statement_cache
-    )
-    try:
-        await database.check_durable(db)
-        await migrate.check(db)
-        vault = open_vault(await open_keyring(db, settings.keyring_path, may_make=settings.keyring is None))
-        times = {"deadline": settings.send_deadline, "connect_timeout": settings.connect_timeout}
-        async with (
-            open_transport(connections=settings.sockets + AT_ONCE, **times) as transport,
-            open_guarded_transport(loopback_allowed=settings.loopback_webhooks) as guarded,
-        ):
-            relay = build(settings, db, vault, transport, guarded)
-            if not restoring:
-                await relay.restoring.check()
-                await relay.rotation.look()
-            yield relay
-    finally:
-        await db.close()
-
-
 def build(
     settings: Settings, db: Database, vault: Vault, transport: Transport, guarded: GuardedTransport | None = None
 ) -> Relay:
@@ -303,7 +269,7 @@ def build(
         optouts=optouts,
         receipts=Receipts(db, copies, optouts.spread),
         redaction=Redaction(db, config, vault, adapters, transport, base_urls),
-        scheduling=Scheduling(db, vault, queued),
+        scheduling=Scheduling(db, config, vault, queued),
         sending=Sending(db, config, vault, adapters, transport, send_settings, optouts.spread, copies),
         ambiguity=Ambiguity(db, config, vault, adapters, transport, ambiguity_times, base_urls, copies),
         erasure=erasure,
@@ -328,22 +294,3 @@ def _restoring(settings: Settings, db: Database, config: Configuration, erasure:
         await erasure.erase_one((await config.refreshed()).accounts[account_id], session_id)
 
     return Restoring(db, JournalFile(settings.keyring_path.with_suffix(".journal")), erase_again)
-
-
-async def open_keyring(db: Database, path: Path, *, may_make: bool) -> Keyring:
-    """The keyring of this database. The first start of all makes one, unless the operator named a file.
-
-    Raises KeyringRefused when it is missing, or when other keys than these sealed the database.
-    """
-    async with db.transaction() as tx:
-        known = await published.answers(tx)
-    keyring_file.complete(path)
-    ring = keyring_file.load_or_make(path) if may_make and not known else keyring_file.load(path)
-    answers = ring.answers()
-    if not known:
-        async with db.transaction() as tx:
-            await published.publish(tx, answers, {}, in_use=True)
-            known = await published.answers(tx)  # two first starts may have brought two keyrings
-    if any(answers.get(name, answer) != answer for name, answer in known.items()):
-        raise KeyringRefused(f"{path} is not the keyring that this database was sealed with")
-    return ring

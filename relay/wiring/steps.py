@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from relay.services.caps import Caps
 from relay.storage import upkeep
 from relay.wiring.parts import Relay
 from relay.worker.leases import Lease
@@ -13,12 +14,14 @@ from relay.worker.upkeep import Step, Timely
 def steps(relay: Relay) -> list[Step]:
     """Upkeep: name, period in seconds, what to do in a bucket."""
     often, sometimes, rarely = relay.settings.upkeep_period, 5.0, 60.0
+    caps = Caps(relay.database, relay.configuration)
     return [
         Step("timely", often, _timely(relay)),
         Step("look_for_ambiguous", often, lambda lease: relay.ambiguity.look(lease.bucket)),  # waits for providers
         Step("redact", sometimes, lambda lease: relay.redaction.redact(lease.bucket)),  # waits for providers
         Step("prepare_pools", sometimes, lambda lease: relay.pools.prepare_left(lease.bucket)),
-        Step("close_many", 2 * often, lambda lease: relay.bulk_close.work(lease.bucket)),
+        Step("close_many", 2 * often, lambda lease: relay.bulk_close.work(lease.bucket), rest=1.0),
+        Step("spread_caps", 2 * often, lambda lease: caps.spread(lease.bucket)),
         Step("spread_closes", sometimes, lambda lease: relay.bulk_close.spread_left(lease.bucket)),
         Step("measure", 2 * often, lambda lease: relay.depths.measure(lease.bucket)),
         Step("forget_requests", rarely, lambda lease: relay.idempotency.forget(lease.bucket)),

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from relay import logs
 from relay.core.errors import StorageUnavailable
+from relay.precedence import give_way
 from relay.services.webhooks.delivering import Delivering
 from relay.services.webhooks.telling import Telling
 from relay.storage.configuration import Configuration
@@ -20,9 +21,6 @@ from relay.worker.leases import Leases
 _PERIOD = 0.5  # seconds between looks where little is going on
 _LONGEST_PAUSE = 5.0
 _SHARE = 0.1  # of the time for looking in vain, where there are many buckets
-_LOOK = 0.01  # seconds for which it sleeps to see what else there is to do
-_BUSY = 0.5  # of a processor, by everything else in this process
-_BUSY_SHARE = 0.05  # of the time for what was found, where there is so much else
 
 
 class Herald:
@@ -43,7 +41,7 @@ class Herald:
                 found = await self._look_everywhere(group)
                 worked = time.monotonic() - began
                 if found:
-                    await _give_way(worked)
+                    await give_way(worked, at_most=_LONGEST_PAUSE)
                 else:
                     await asyncio.sleep(min(_LONGEST_PAUSE, max(_PERIOD, worked / _SHARE)))
 
@@ -88,11 +86,3 @@ class Herald:
             logs.trouble("webhooks_failed", error, bucket=bucket)
         finally:
             self._served.discard((bucket, endpoint_id))
-
-
-async def _give_way(worked: float) -> None:
-    """Endpoints are in no hurry, texts are. It sleeps for a moment, and for longer where others work much meanwhile."""
-    asked, used = time.monotonic(), time.process_time()
-    await asyncio.sleep(_LOOK)
-    if time.process_time() - used > _BUSY * (time.monotonic() - asked):
-        await asyncio.sleep(min(_LONGEST_PAUSE, worked / _BUSY_SHARE))

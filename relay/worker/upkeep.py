@@ -14,19 +14,23 @@ from relay.worker.leases import Lease, Leases
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``work`` does a small batch in one bucket and says how much it did; it is called again at once while it does any."""
+    """``work`` does a small batch in one bucket and says how much it did; it is called again at once while it does any.
+    ``rest``: what is big and in no hurry pauses after each batch, for so many times as long as that took."""
 
     name: str
     period: float  #: seconds
     work: Callable[[Lease], Awaitable[int]]
+    rest: float = 0.0
 
 
 class Upkeep:
-    """Runs every step on its own, so that none makes another late."""
+    """Runs every step on its own, so that none makes another late. ``turn``: seconds of a step for one bucket before the next
+    one's: what is big in one must not hold up all."""
 
-    def __init__(self, leases: Leases, steps: Sequence[Step]) -> None:
+    def __init__(self, leases: Leases, steps: Sequence[Step], *, turn: float = 1.0) -> None:
         self._leases = leases
         self._steps = steps
+        self._turn = turn
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -37,21 +41,24 @@ class Upkeep:
         due = time.monotonic()
         while True:
             metrics.upkeep_late.labels(step.name).set(max(0.0, time.monotonic() - due))
-            for lease in self._leases.held():
-                await self._do(step, lease)
-            due += step.period
-            if due < time.monotonic():
-                due = time.monotonic()
+            left = [await self._do(step, lease) for lease in self._leases.held()]
+            due = time.monotonic() if any(left) else max(due + step.period, time.monotonic())
             await asyncio.sleep(max(0.01, due - time.monotonic()))
 
-    async def _do(self, step: Step, lease: Lease) -> None:
+    async def _do(self, step: Step, lease: Lease) -> bool:
+        """One bucket's turn; says whether it was over before its work was."""
+        began = now = time.monotonic()
         try:
             while self._leases.get(lease.bucket) is not None and await step.work(lease):
-                pass
+                await asyncio.sleep(step.rest * (time.monotonic() - now))
+                now = time.monotonic()
+                if now > began + self._turn:
+                    return True
         except StorageUnavailable as error:  # the next turn finds what this one left
             logs.trouble("upkeep_put_off", error, step=step.name, bucket=lease.bucket)
         except Exception as error:
             logs.trouble("upkeep_failed", error, step=step.name, bucket=lease.bucket)
+        return False
 
 
 class Timely:

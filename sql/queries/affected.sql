@@ -2,16 +2,29 @@
 -- people. A person is told from another by keyed hash; when that has gone, everybody in each session counts as another. `ids`: the
 -- newest sessions, a page of them. Only reads, and only for reports: each reads all rows of the account in its table.
 
--- name: sessions
--- $1 bucket $2 account $3 until $4 sessions before, or null $5 how many of them
+-- name: of_sessions
+-- $1 bucket $2 account $3 until $4 sessions before, or null $5 how many of them $6 which of these: rows that name a session, and so
+-- both its people. A hold that is placed again says only when that was: dated by its session
 with r as (
     select s.id as session_id from session s
-     where s.bucket = $1::smallint and s.account_id = $2::uuid and s.created_at <= $3::timestamptz
+     where $6::text = 'sessions' and s.bucket = $1::smallint and s.account_id = $2::uuid and s.created_at <= $3::timestamptz
+    union all
+    select m.session_id from message m
+     where $6::text = 'messages' and m.bucket = $1::smallint and m.account_id = $2::uuid and m.received_at <= $3::timestamptz
+    union all
+    select e.session_id from event e
+     where $6::text = 'events' and e.bucket = $1::smallint and e.account_id = $2::uuid and e.at <= $3::timestamptz
+    union all
+    select h.session_id from hold h join session s on s.bucket = $1::smallint and s.id = h.session_id
+     where $6::text = 'holds' and h.bucket = $1::smallint and h.account_id = $2::uuid and s.created_at <= $3::timestamptz
+    union all
+    select x.session_id from erasure x
+     where $6::text = 'erasures' and x.bucket = $1::smallint and x.account_id = $2::uuid and x.asked_at <= $3::timestamptz
 )
 select (select count(*) from r) as records, (select count(distinct r.session_id) from r) as sessions,
        (select count(distinct coalesce(p.party_index, uuid_send(p.id))) from participant p
          where p.bucket = $1::smallint and p.session_id in (select r.session_id from r)) as people,
-       array(select distinct r.session_id from r where $4::uuid is null or r.session_id < $4::uuid
+       array(select distinct r.session_id from r where r.session_id is not null and ($4::uuid is null or r.session_id < $4::uuid)
               order by r.session_id desc limit $5) as ids;
 
 -- name: participants
@@ -93,18 +106,6 @@ select (select count(*) from r) as records, (select count(distinct r.session_id)
        array(select distinct r.session_id from r where r.session_id is not null and ($4::uuid is null or r.session_id < $4::uuid)
               order by r.session_id desc limit $5) as ids;
 
--- name: messages
--- $1 bucket $2 account $3 until $4 sessions before, or null $5 how many of them
-with r as (
-    select m.session_id from message m
-     where m.bucket = $1::smallint and m.account_id = $2::uuid and m.received_at <= $3::timestamptz
-)
-select (select count(*) from r) as records, (select count(distinct r.session_id) from r) as sessions,
-       (select count(distinct coalesce(p.party_index, uuid_send(p.id))) from participant p
-         where p.bucket = $1::smallint and p.session_id in (select r.session_id from r)) as people,
-       array(select distinct r.session_id from r where r.session_id is not null and ($4::uuid is null or r.session_id < $4::uuid)
-              order by r.session_id desc limit $5) as ids;
-
 -- name: attempts
 -- $1 bucket $2 account $3 until $4 sessions before, or null $5 how many of them
 with r as (
@@ -116,45 +117,6 @@ with r as (
 select (select count(*) from r) as records, (select count(distinct r.session_id) from r) as sessions,
        null::bigint as people,
        array(select distinct r.session_id from r where r.session_id is not null and ($4::uuid is null or r.session_id < $4::uuid)
-              order by r.session_id desc limit $5) as ids;
-
--- name: events
--- $1 bucket $2 account $3 until $4 sessions before, or null $5 how many of them
-with r as (
-    select e.session_id from event e
-     where e.bucket = $1::smallint and e.account_id = $2::uuid and e.at <= $3::timestamptz
-)
-select (select count(*) from r) as records, (select count(distinct r.session_id) from r) as sessions,
-       (select count(distinct coalesce(p.party_index, uuid_send(p.id))) from participant p
-         where p.bucket = $1::smallint and p.session_id in (select r.session_id from r)) as people,
-       array(select distinct r.session_id from r where r.session_id is not null and ($4::uuid is null or r.session_id < $4::uuid)
-              order by r.session_id desc limit $5) as ids;
-
--- name: holds
--- $1 bucket $2 account $3 until $4 sessions before, or null $5 how many of them. One that is placed again says only when that
--- was: dated by its session
-with r as (
-    select h.session_id
-      from hold h
-      join session s on s.bucket = $1::smallint and s.id = h.session_id
-     where h.bucket = $1::smallint and h.account_id = $2::uuid and s.created_at <= $3::timestamptz
-)
-select (select count(*) from r) as records, (select count(distinct r.session_id) from r) as sessions,
-       (select count(distinct coalesce(p.party_index, uuid_send(p.id))) from participant p
-         where p.bucket = $1::smallint and p.session_id in (select r.session_id from r)) as people,
-       array(select distinct r.session_id from r where $4::uuid is null or r.session_id < $4::uuid
-              order by r.session_id desc limit $5) as ids;
-
--- name: erasures
--- $1 bucket $2 account $3 until $4 sessions before, or null $5 how many of them
-with r as (
-    select e.session_id from erasure e
-     where e.bucket = $1::smallint and e.account_id = $2::uuid and e.asked_at <= $3::timestamptz
-)
-select (select count(*) from r) as records, (select count(distinct r.session_id) from r) as sessions,
-       (select count(distinct coalesce(p.party_index, uuid_send(p.id))) from participant p
-         where p.bucket = $1::smallint and p.session_id in (select r.session_id from r)) as people,
-       array(select distinct r.session_id from r where $4::uuid is null or r.session_id < $4::uuid
               order by r.session_id desc limit $5) as ids;
 
 -- name: verifications

@@ -11,7 +11,7 @@ update configuration set version = version + 1 where id = 1;
 -- name: accounts
 -- all of them
 select id, bucket, name, programme, help_contact, language, notices, on_ambiguous, allowed_countries, default_expires_in,
-       default_idle_timeout, default_cool_down, default_expiring_notice, quiet_from, quiet_to, created_at
+       default_idle_timeout, default_cool_down, default_expiring_notice, quiet_from, quiet_to, created_at, daily_cap
   from account order by created_at, id;
 
 -- name: connections
@@ -39,7 +39,7 @@ insert into account (id, bucket, name, created_at) values ($1, $2, $3, $4) on co
 -- name: lock_account
 -- $1 id. The row as it is now, so that two changes at once do not undo each other
 select id, bucket, name, programme, help_contact, language, notices, on_ambiguous, allowed_countries, default_expires_in,
-       default_idle_timeout, default_cool_down, default_expiring_notice, quiet_from, quiet_to, created_at
+       default_idle_timeout, default_cool_down, default_expiring_notice, quiet_from, quiet_to, created_at, daily_cap
   from account where id = $1 for update;
 
 -- name: change_account
@@ -47,7 +47,7 @@ select id, bucket, name, programme, help_contact, language, notices, on_ambiguou
 -- $9 idle timeout $10 cool-down $11 expiring notice $12 quiet from $13 quiet to
 update account set programme = $2, help_contact = $3, language = $4, notices = $5, on_ambiguous = $6,
                    allowed_countries = $7, default_expires_in = $8, default_idle_timeout = $9, default_cool_down = $10,
-                   default_expiring_notice = $11, quiet_from = $12, quiet_to = $13
+                   default_expiring_notice = $11, quiet_from = $12, quiet_to = $13, daily_cap = $14
  where id = $1;
 
 -- name: add_connection

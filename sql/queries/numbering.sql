@@ -34,7 +34,7 @@ insert into numbering as n (bucket, looked_to) values ($1::smallint, $2::timesta
 -- name: facts
 -- $1 bucket | $2 event ids. Its own snapshot: what of these has no number yet, now that nobody else gives any
 select e.id, e.account_id, e.type, e.at, e.session_id, e.participant_id, e.message_id, e.number_id, e.verification_id, e.endpoint_id,
-       e.reason
+       e.rule_id, e.reason
   from event e
  where e.bucket = $1::smallint and e.id = any ($2::uuid[])
    and (select n.event_id from numbered_event n where n.bucket = $1::smallint and n.event_id = e.id) is null
@@ -56,7 +56,7 @@ select $1::smallint, t.event_id, t.n from unnest($2::uuid[], $3::bigint[]) as t(
 -- name: read
 -- $1 bucket | $2 event ids. Events as endpoints are told of them
 select e.id, e.account_id, e.type, e.at, e.session_id, e.participant_id, e.message_id, e.number_id, e.verification_id, e.endpoint_id,
-       e.reason,
+       e.rule_id, e.reason,
        (select q.n from numbered_event q where q.bucket = $1::smallint and q.event_id = e.id) as n
   from event e
  where e.bucket = $1::smallint and e.id = any ($2::uuid[])

@@ -47,7 +47,7 @@ with lease_held as materialized (
        and (select count(*) from s) >= 0
      order by id for share
 ), pe as materialized (
-    select party_index, opted_out from person
+    select party_index, opted_out, silent_until from person
      where bucket = $1::smallint and party_index = any (array(select party_index from o))
        and (select count(*) from pa) >= 0
      order by party_index for share
@@ -61,6 +61,8 @@ with lease_held as materialized (
                 when o.leg_no is not null and s.expires_at <= $2::timestamptz then 'session_expired'
                 when o.leg_no is not null and pa.status is distinct from 'live' then 'participant_replaced'
                 when o.kind <> 'stop_reply' and pe.opted_out is distinct from false then 'opted_out'
+                when o.kind = 'stop_reply' and not pe.opted_out then 'blocked_by_rule'
+                when o.kind = 'notice' and pe.silent_until > $2::timestamptz then 'unreachable'
                 when o.deadline_at <= $2::timestamptz then 'deadline' end as reason
       from m_locked l
       join o on o.message_id = l.id
@@ -235,7 +237,7 @@ with w as materialized (
       from v
      where message.bucket = $1::smallint and message.id = v.message_id
     returning message.id, message.account_id, message.session_id, message.to_participant, message.state, message.reason,
-              v.event_id
+              message.kind, v.event_id
 ), a as (
     update attempt set outcome = 'accepted', ended_at = coalesce(attempt.ended_at, $2::timestamptz)
       from w join m_locked l on l.id = w.message_id
@@ -258,7 +260,7 @@ with w as materialized (
       join attempt a on a.bucket = $1::smallint and a.id = w.attempt_id and a.message_id = w.message_id
         on conflict (bucket, id) do update set due_at = excluded.due_at where excluded.due_at < r.due_at
 )
-select m.id, m.state from m;
+select m.id, m.state, m.kind from m;
 
 -- name: abandoned
 -- $1 bucket $2 my epoch $3 begun before $4 limit. Sends whose process is gone, or that nobody has heard of for too long

@@ -20,9 +20,17 @@ select p.party_index from person p
  where p.bucket = $1::smallint and p.party_index = any ($2::bytea[]) and not p.superseded;
 
 -- name: lock_seats
--- $1 bucket | $2 party indexes under other keys. Before their people, in the order of the door: else each waits for the other
+-- $1 bucket | $2 party indexes under other keys. Before their people, and after their sessions, which whoever knows them wants next:
+-- the order of the door. Else each waits for the other
+with s as materialized (
+    select id from session
+     where bucket = $1::smallint
+       and id = any (array(select session_id from participant where bucket = $1::smallint and party_index = any ($2::bytea[])))
+     order by id for no key update
+)
 select id from participant
- where bucket = $1::smallint and party_index = any ($2::bytea[]) order by id for no key update;
+ where bucket = $1::smallint and party_index = any ($2::bytea[]) and (select count(*) from s) >= 0
+ order by id for no key update;
 
 -- name: supersede
 -- $1 bucket | $2 old indexes $3 new ones $4 their key ids. The old row stays for texts on their way, which are checked against it

@@ -28,7 +28,8 @@ select e.id, e.account_id from event e
 -- name: facts
 -- $1 bucket | $2 event ids. Events with what their messages say, and whether their sessions are erased. Of a text also the number
 -- by which it came, or leaves: the one that whom the event names texts; a new text of the platform's names its recipient
-select e.id, e.account_id, e.type, e.at, e.session_id, e.participant_id, e.message_id, e.number_id, e.verification_id, e.reason,
+select e.id, e.account_id, e.type, e.at, e.session_id, e.participant_id, e.message_id, e.number_id, e.verification_id, e.rule_id,
+       e.reason,
        (select m.kind from message m where m.bucket = $1::smallint and m.id = e.message_id) as kind,
        (select m.segments from message m where m.bucket = $1::smallint and m.id = e.message_id) as segments,
        (select m.received_at = e.at from message m where m.bucket = $1::smallint and m.id = e.message_id) as on_arrival,

@@ -91,7 +91,7 @@ select b.number_id, b.session_id, nullif(b.held_until, 'infinity') as kept_until
 
 -- name: wishes_of
 -- $1 bucket | $2 party indexes. Whether they want texts, as this bucket knows it
-select p.opted_out, nullif(p.changed_at, '-infinity') as changed_at from person p
+select p.opted_out, nullif(p.changed_at, '-infinity') as changed_at, p.bounces, p.silent_until from person p
  where p.bucket = $1::smallint and p.party_index = any ($2::bytea[]) and not p.superseded;
 
 -- name: suppression_of

@@ -42,6 +42,16 @@ select m.id, m.state, exists (select 1 from attempt a
                                 and o.kind in ('notice', 'code'))))
  order by m.id for no key update;
 
+-- name: unsent_confirmations
+-- $1 bucket $2 a person's party indexes. After change_person, its own snapshot: what START makes untrue
+select m.id, m.state, exists (select 1 from attempt a
+                where a.bucket = $1::smallint and a.message_id = m.id and a.outcome = 'ambiguous') as may_have_left
+  from message m
+ where m.bucket = $1::smallint and m.state in ('queued', 'parked')
+   and m.id = any (array(select o.message_id from outbox o
+                          where o.bucket = $1::smallint and o.party_index = any ($2::bytea[]) and o.kind = 'stop_reply'))
+ order by m.id for no key update;
+
 -- name: stop
 -- $1 bucket $2 now | $3 ids to stop $4 event ids $5 states $6 reasons
 with m as (

@@ -30,7 +30,9 @@ async def furnish(town: Town) -> None:
     for number in SOUTH:
         body = {"number": number, "pool": "south", "connection": town.place.connection, "rate": 100}
         await town.made("POST", "/v1/numbers", body)
-    await town.made("PATCH", "/v1/account", {"programme": "Rides", "help_contact": "help@rides.example"})
+    await town.made(
+        "PATCH", "/v1/account", {"programme": "Rides", "help_contact": "help@rides.example", "daily_cap": 10_000}
+    )
     halves = [range(0, len(PEOPLE), 4), range(2, len(PEOPLE), 4)]
     for pool, firsts in zip(("default", "south"), halves, strict=True):
         await asyncio.gather(*(town.open(first, pool=pool, cool_down=3600) for first in firsts))
@@ -144,7 +146,7 @@ async def opt_out(town: Town) -> None:
     await town.say(42)
     await _platform_text(town, town.pairs[21])
     assert await town.in_the_database("select count(*) from suppression") >= 2
-    joining = {"rules": [{"keyword": "JOIN", "reply": "Welcome."}]}
+    joining = {"rules": [{"keyword": "JOIN", "reply": "Welcome.", "event": True}]}
     await town.made("PATCH", "/v1/pools/default", joining)
     await town.say(44, "Join!")
     phone, others = PEOPLE[59], [*PEOPLE[60:62], "+1202"]

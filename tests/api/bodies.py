@@ -54,6 +54,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         "default_cool_down": 7200,
         "default_expiring_notice": 300,
         "quiet_hours": {"from": "22:00", "to": "07:00"},
+        "daily_cap": 10,
     },
     "/v1/verifications": {"phone": ALICE, "purpose": "session", "pool": "default"},
     "/v1/sessions/bulk-close": {

@@ -40,6 +40,7 @@ async def test_the_account_is_answered_whole_when_it_is_read(api: Api) -> None:
         "default_cool_down": 259200,
         "default_expiring_notice": 600,
         "quiet_hours": {"from": "21:00", "to": "08:00"},
+        "daily_cap": None,
     }
 
 
@@ -50,6 +51,8 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"on_ambiguous": "resend"},
     {"allowed_countries": ["SE", "US"]},
     {"default_expires_in": 3600, "default_idle_timeout": 600, "default_cool_down": 7200},
+    {"daily_cap": 10},
+    {"daily_cap": None},
 )
 
 

@@ -212,27 +212,32 @@ async def test_a_pool_stays_when_it_has_numbers(api: Api) -> None:
 
 
 async def test_a_pools_rules_are_given_back_when_they_were_set(api: Api) -> None:
-    rules = [{"keyword": "JOIN", "reply": "Welcome."}, {"keyword": "Later", "reply": None}]
+    rules: list[dict[str, object]] = [{"keyword": "JOIN", "reply": "Welcome."}, {"keyword": "Later", "event": True}]
     set_ = await api.ask("PATCH", "/v1/pools/default", {"rules": rules})
     kept = await api.ask("PATCH", "/v1/pools/default", {"require_verified": False})
     gone = await api.ask("PATCH", "/v1/pools/default", {"rules": []})
 
-    assert set_.json()["rules"] == kept.json()["rules"] == rules
+    join, later = set_.json()["rules"]
+    assert (join.pop("id")[:4], later.pop("id")[:4]) == ("rul_", "rul_")
+    assert [join, later] == [{**rules[0], "event": False}, {**rules[1], "reply": None}]
+    assert kept.json()["rules"] == set_.json()["rules"]
     assert gone.json()["rules"] == []
 
 
 @pytest.mark.parametrize(
     ("rules", "field"),
     [
-        ([{"keyword": "STOP"}], "rules.0.keyword"),
-        ([{"keyword": "JOIN"}, {"keyword": "Join!"}], "rules.1.keyword"),
-        ([{"keyword": ""}], "rules.0.keyword"),
-        ([{"keyword": "x" * 31}], "rules.0.keyword"),
+        ([{"keyword": "STOP", "event": True}], "rules.0.keyword"),
+        ([{"keyword": "JOIN", "reply": "Yes."}, {"keyword": "Join!", "reply": "No."}], "rules.1.keyword"),
+        ([{"keyword": "", "event": True}], "rules.0.keyword"),
+        ([{"keyword": "x" * 31, "event": True}], "rules.0.keyword"),
         ([{"keyword": "JOIN", "reply": " "}], "rules.0.reply"),
-        ([{"keyword": f"word {n}"} for n in range(21)], "rules"),
+        ([{"keyword": f"word {n}", "event": True} for n in range(21)], "rules"),
+        ([{"keyword": "JOIN"}], "rules.0"),
+        ([{"keyword": "JOIN", "reply": None, "event": False}], "rules.0"),
     ],
 )
-async def test_the_rule_is_named_when_it_cannot_be(api: Api, rules: list[dict[str, str]], field: str) -> None:
+async def test_the_rule_is_named_when_it_cannot_be(api: Api, rules: list[dict[str, object]], field: str) -> None:
     answer = await api.ask("PATCH", "/v1/pools/default", {"rules": rules})
 
     assert answer.status_code == 422

@@ -9,6 +9,7 @@ from statistics import median
 
 import asyncpg
 
+from tests.bench.bulk_closing import bulk_closing
 from tests.bench.customers import customers
 from tests.bench.evidence import evidence
 from tests.bench.load import flood, talks, texts
@@ -158,6 +159,7 @@ RUNS: Mapping[str, Callable[[Path, Told], Awaitable[list[Result]]]] = {
     "sealing": sealing,
     "evidence": evidence,
     "customers": customers,
+    "bulkclose": bulk_closing,
 }
 
 

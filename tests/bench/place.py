@@ -95,6 +95,12 @@ def resident_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def peak_of(pid: int) -> int:
+    """The most bytes of memory that a process ever held."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
 def family(pid: int) -> list[int]:
     """A process and its children."""
     try:
@@ -119,7 +125,7 @@ async def carrier(folder: Path, *, latency_ms: float) -> AsyncIterator[tuple[str
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """``processes`` of ``relay serve``; ``settings`` of Relay and of PostgreSQL beyond the usual. ``program``: Relay, or
-    something that becomes Relay when it has changed something about it."""
+    something that becomes Relay when it has changed something about it. ``named``: more sessions, in which nobody texts."""
 
     sessions: int = 100_000
     pools: int = POOLS
@@ -128,6 +134,7 @@ class Wanted:
     settings: Mapping[str, str] = field(default_factory=dict)
     postgres: Mapping[str, str] = field(default_factory=dict)
     program: str = "relay"
+    named: int = 0
 
 
 @asynccontextmanager
@@ -224,6 +231,7 @@ async def furnish(dsn: str, ring: Path, wanted: Wanted) -> tuple[str, str]:
         pools = [await relay.pools.add(account, f"pool {n}", seed) for n, seed in enumerate(seeds)]
         await add_numbers(plain, pools, connection.id, NUMBER_RATE)
         directory = await relay.configuration.refreshed()
-        await Seeder(relay.vault, directory, pools, now).fill(plain, pairings(wanted.sessions, pools=wanted.pools))
+        everybody = pairings(wanted.sessions + wanted.named, pools=wanted.pools)
+        await Seeder(relay.vault, directory, pools, now).fill(plain, everybody, unnamed=wanted.sessions)
     await plain.close()
     return key, public(IdKind.CONNECTION, connection.id)

@@ -21,12 +21,16 @@ _AT_ONCE = 20_000
 _NUMBER = (
     *("id", "account_id", "pool_id", "connection_id", "e164", "country", "area_code", "kind", "rate", "created_at"),
 )
-_SESSION = ("bucket", "id", "account_id", "pool_id", "status", "created_at", "expires_at", "cool_down")
+_SESSION = (
+    *("bucket", "id", "account_id", "pool_id", "status", "unique_name", "created_at", "expires_at", "cool_down"),
+)
+NAMED = "many "  #: how the names of those sessions begin that have one
 _PARTICIPANT = (
     *("bucket", "id", "session_id", "slot", "status", "party_index", "number_id", "sealed_phone", "epoch_id"),
 )
 _BINDING = ("bucket", "number_id", "party_index", "session_id", "participant_id", "pair_index", "held_until")
 _FOREVER = datetime.max.replace(tzinfo=UTC)  # the driver writes it as infinity
+_Named = tuple[Pairing, str | None]
 
 
 async def add_numbers(
@@ -60,9 +64,11 @@ class Seeder:
     def __post_init__(self) -> None:
         self._numbers = {n.e164: n.id for n in self.directory.numbers.values()}
 
-    async def fill(self, connection: asyncpg.Connection[asyncpg.Record], sessions: Iterable[Pairing]) -> None:
-        """Write these sessions, then ANALYZE."""
-        rest = iter(sessions)
+    async def fill(
+        self, connection: asyncpg.Connection[asyncpg.Record], sessions: Iterable[Pairing], *, unnamed: int
+    ) -> None:
+        """Write these sessions, all but the first ``unnamed`` with a name, then ANALYZE."""
+        rest = ((pairing, f"{NAMED}{n}" if n >= unnamed else None) for n, pairing in enumerate(sessions))
         while batch := list(islice(rest, _AT_ONCE)):
             await self._copy(connection, batch)
         people = [(bucket, index, key, False, self.now) for bucket, index, key in sorted(self.people)]
@@ -70,19 +76,19 @@ class Seeder:
         await connection.copy_records_to_table("person", records=people, columns=columns)
         await connection.execute("analyze")
 
-    async def _copy(self, connection: asyncpg.Connection[asyncpg.Record], batch: list[Pairing]) -> None:
+    async def _copy(self, connection: asyncpg.Connection[asyncpg.Record], batch: list[_Named]) -> None:
         rows: dict[str, list[tuple[Any, ...]]] = {"session": [], "participant": [], "binding": []}
-        for pairing in batch:
-            for table, row in self._rows(pairing):
+        for pairing, name in batch:
+            for table, row in self._rows(pairing, name):
                 rows[table].append(row)
         for table, columns in (("session", _SESSION), ("participant", _PARTICIPANT), ("binding", _BINDING)):
             await connection.copy_records_to_table(table, records=rows[table], columns=columns)
 
-    def _rows(self, pairing: Pairing) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    def _rows(self, pairing: Pairing, name: str | None) -> Iterator[tuple[str, tuple[Any, ...]]]:
         pool = self.pools[pairing.pool]
         bucket, account_id, session_id = pool.bucket, pool.account_id, self._id(pool.bucket)
         expires_at = self.now + timedelta(days=30)
-        yield "session", (bucket, session_id, account_id, pool.id, "open", self.now, expires_at, 3600)
+        yield "session", (bucket, session_id, account_id, pool.id, "open", name, self.now, expires_at, 3600)
         phones = [phone(person) for person in pairing.people]
         parties = [self.vault.indexes.of(account_id, one) for one in phones]
         pair = self.vault.indexes.pair(account_id, *parties)

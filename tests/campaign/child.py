@@ -42,7 +42,7 @@ POINTS: dict[str, tuple[str, str, str]] = {
     "receipt, committed": ("relay.services.receipts", "Receipts._write", AFTER),
     "open, written": ("relay.storage.sessions", "open_session", AFTER),
     "open, committed": ("relay.services.sessions", "Sessions.open", AFTER),
-    "close, written": ("relay.storage.sessions", "close", AFTER),
+    "close, written": ("relay.storage.endings", "close", AFTER),
     "close, committed": ("relay.services.sessions", "Sessions.close", AFTER),
     "request, reserved": ("relay.services.idempotency", "Idempotency.begin", AFTER),
     "request, answered": ("relay.services.idempotency", "Idempotency.finish", BEFORE),

@@ -15,8 +15,8 @@ from uuid import uuid4
 
 import httpx
 
+from relay import precedence
 from relay.core.model import Scope
-from relay.services import audit_log
 from relay.storage import database, leases
 from relay.storage.configuration import Pool
 from relay.storage.database import Database
@@ -137,11 +137,11 @@ async def settle_down(wired: Database, looking: Database, plant: Callable[[Relay
 def quick() -> Iterator[None]:
     """For a while Relay tries again at once: one line breaks at a time, so that a second try needs no patience; and there are no
     texts that sealing would have to give way to."""
-    waits, ways = database._WAITS, (audit_log._LOOK, audit_log._SHARE)
+    waits, ways = database._WAITS, (precedence._LOOK, precedence._SHARE)
     database._WAITS = (0.0, 0.0, 0.0)
-    audit_log._LOOK, audit_log._SHARE = 0.0, float("inf")
+    precedence._LOOK, precedence._SHARE = 0.0, float("inf")
     try:
         yield
     finally:
         database._WAITS = waits
-        audit_log._LOOK, audit_log._SHARE = ways
+        precedence._LOOK, precedence._SHARE = ways

@@ -72,7 +72,7 @@ def _no_fence() -> None:
 
 def _asynchronous_commit() -> None:
     replace("relay.storage.database", "SESSION", lambda session: {**session, "synchronous_commit": "off"})
-    replace("relay.wiring.parts", "database.check_durable", lambda _: _nothing)
+    replace("relay.wiring.opening", "database.check_durable", lambda _: _nothing)
 
 
 async def _nothing(*_: Any) -> None:
@@ -101,7 +101,7 @@ def _open_door() -> None:
         ("pa.status is distinct from 'live'", "false"),
     )
     _sql(
-        "relay.storage.sessions",
+        "relay.storage.endings",
         "close",
         ("in ('queued', 'parked')", "in ('parked')"),
         ("delete from outbox using s where", "delete from outbox using s where false and"),
@@ -196,9 +196,7 @@ def _late_forwarded() -> None:
     _sql(
         "relay.storage.inbox", "people", ("status, party_index, number_id", "'live' as status, party_index, number_id")
     )
-    _sql(
-        "relay.storage.sessions", "close", ("status = 'closed', sealed_phone = null, epoch_id = null", "label = label")
-    )
+    _sql("relay.storage.endings", "close", ("status = 'closed', sealed_phone = null, epoch_id = null", "label = label"))
     _sql(
         "relay.storage.outbox",
         "door",

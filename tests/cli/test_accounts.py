@@ -31,6 +31,7 @@ def test_account_is_listed_by_its_id_when_it_was_added(relay: Command) -> None:
 def test_what_is_named_changes_and_the_rest_stays_when_an_account_is_set(relay: Command, shop: Shop) -> None:
     words = ["--programme", "The Shop", "--help-contact", "shop.example", "--language", "sv"]
     rules = ["--on-ambiguous", "resend", "--allowed-countries", "US,SE", "--expires-in", "60", "--idle-timeout", "600"]
+    rules += ["--daily-cap", "5000"]
     done = relay("accounts", "set", "shop", *words, *rules, "--notice", "help=Call=us", "--notice", "ended=Over")
     account = stored(shop)
 
@@ -38,21 +39,23 @@ def test_what_is_named_changes_and_the_rest_stays_when_an_account_is_set(relay: 
     assert (account.programme, account.help_contact, account.language) == ("The Shop", "shop.example", "sv")
     assert (account.on_ambiguous, account.allowed_countries) == ("resend", ("US", "SE"))
     assert (account.default_expires_in, account.default_idle_timeout) == (60, 600)
-    assert account.default_cool_down == shop.account.default_cool_down
+    assert (account.default_cool_down, account.daily_cap) == (shop.account.default_cool_down, 5000)
     assert account.notices == {"help": "Call=us", "ended": "Over"}
 
 
 def test_defaults_return_when_own_words_and_limits_are_emptied(relay: Command, shop: Shop) -> None:
     notices = ("--notice", "help=Ask", "--notice", "ended=Over")
-    relay.inside("accounts", "set", "shop", *notices, "--allowed-countries", "US", "--idle-timeout", "60")
-    cleared = ("--notice", "help=", "--allowed-countries", "", "--idle-timeout", "0")
+    relay.inside(
+        "accounts", "set", "shop", *notices, "--allowed-countries", "US", "--idle-timeout", "60", "--daily-cap", "1"
+    )
+    cleared = ("--notice", "help=", "--allowed-countries", "", "--idle-timeout", "0", "--daily-cap", "none")
     done = relay.inside("accounts", "set", "shop", *cleared, "--cool-down", "7200")
     account = stored(shop)
 
     assert done.code == 0
     assert account.notices == {"ended": "Over"}
     assert (account.allowed_countries, account.default_idle_timeout) == ((), None)
-    assert account.default_cool_down == 7200
+    assert (account.default_cool_down, account.daily_cap) == (7200, None)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +88,8 @@ def test_words_say_why_when_an_account_is_refused(relay: Command, shop: Shop, ar
         ["set", "shop", "--allowed-countries", "US,"],
         ["set", "shop", "--notice", "helpful=no such word"],
         ["set", "shop", "--notice", "help"],
+        ["set", "shop", "--daily-cap", "-1"],
+        ["set", "shop", "--daily-cap", "many"],
         ["set", "shop", "--notice", "help=" + "x" * 1601],
         ["set", "shop", "--notice", "help=\x07"],
     ],

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from relay.core.closing import Stopped, Unsent, closing, parting, stopped
+from relay.core.closing import Stopped, Unsent, closing, parting, stopped, unwanted
 from relay.core.model import CloseReason, Reason, State
 
 ONE = UUID(int=1)
@@ -29,6 +29,18 @@ def test_a_text_ends_as_the_table_says_when_it_must_not_leave(
     found = stopped([Unsent(ONE, state, may_have_left)], Reason.OPTED_OUT)
 
     assert found == (() if said is None else (Stopped(ONE, *said),))
+
+
+@pytest.mark.parametrize(("state", "may_have_left", "said"), CASES)
+@pytest.mark.parametrize(("opted_out", "refusal"), [(True, Reason.OPTED_OUT), (False, Reason.BLOCKED_BY_RULE)])
+def test_what_a_wish_ends_is_refused_by_its_name_unless_it_may_have_left(
+    state: State, may_have_left: bool, said: tuple[State, Reason] | None, *, opted_out: bool, refusal: Reason
+) -> None:
+    """STOP ends texts, START the confirmations of STOP."""
+    found = unwanted([Unsent(ONE, state, may_have_left)], opted_out=opted_out)
+    wanted = None if said is None else (said[0], refusal if said[0] is State.REFUSED else said[1])
+
+    assert found == (() if wanted is None else (Stopped(ONE, *wanted),))
 
 
 @pytest.mark.parametrize(

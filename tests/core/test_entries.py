@@ -15,6 +15,7 @@ from relay.core.entries import Direction, Fact, Thing, coarsened, decoded, encod
 from relay.core.errors import EvidenceRefused
 from relay.core.ids import IdKind, Seed, public
 from relay.core.merkle import leaf_hash
+from relay.core.rules import Rule
 
 AT = datetime(2026, 11, 21, 12, 34, 56, 789_000, tzinfo=UTC)
 KEY = bytes(range(32))
@@ -84,7 +85,17 @@ def test_an_event_of_a_number_names_it_its_provider_and_its_country() -> None:
     )
 
 
-@pytest.mark.parametrize("event", ["message.received", "participant.opted_out", "verification.approved"])
+def test_an_event_of_a_rule_names_it_and_not_its_word() -> None:
+    rule_id = Rule("JOIN", event=True).id_in(an_id(9))
+    record = json.loads(record_of(Fact(an_id(1), ACCOUNT, "rule.matched", AT, rule_id=rule_id), KEY))
+
+    assert record["rule"] == public(IdKind.RULE, rule_id)
+    assert "join" not in json.dumps(record).lower()
+
+
+@pytest.mark.parametrize(
+    "event", ["message.received", "participant.opted_out", "rule.matched", "verification.approved"]
+)
 def test_the_time_of_what_people_do_is_coarsened_to_the_minute(event: str) -> None:
     assert coarsened(event, AT) == AT.replace(second=0, microsecond=0)
 

@@ -124,6 +124,7 @@ def test_a_table_has_a_column_for_all_that_a_record_may_say() -> None:
         message_id=row,
         number_id=row,
         verification_id=row,
+        rule_id=row,
         reason="opted_out",
         direction=Direction.IN,
         segments=2,

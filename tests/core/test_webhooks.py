@@ -59,7 +59,7 @@ def test_every_reference_of_an_event_is_told_when_it_has_them_all() -> None:
     }
     told = json.loads(body_of(Happened(UUID(int=1), ACCOUNT, "message.received", NOW, **refs)))["data"]
 
-    assert set(told) == {"session", "participant", "message", "number", "verification", "webhook"}
+    assert set(told) == {"session", "participant", "message", "number", "verification", "webhook", "rule"}
     assert told["webhook"].startswith("whk_")
 
 

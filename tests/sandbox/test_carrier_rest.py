@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from relay.sandbox.carrier.texts import segments
-from tests.sandbox.carrier_rig import ALICE, BOB, MESSAGES, NUMBER, SID, TOKEN, Rig, carrier_rig
+from tests.sandbox.carrier_rig import ALICE, BOB, MESSAGES, NUMBER, SID, TOKEN, Rig
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared() -> AsyncIterator[Rig]:
-    async with carrier_rig() as rig:
-        yield rig
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def rig(shared: Rig) -> Rig:
-    await shared.reset()
-    return shared
 
 
 async def bodies(rig: Rig, **query: str) -> list[str]:

@@ -7,27 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from tests.sandbox.carrier_rig import ALICE, BOB, NUMBER, OTHER_NUMBER, SID, Rig, carrier_rig
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared() -> AsyncIterator[Rig]:
-    async with carrier_rig() as rig:
-        yield rig
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def rig(shared: Rig) -> Rig:
-    await shared.reset()
-    return shared
 
 
 async def test_text_reaches_handset_and_webhook_when_a_person_writes(rig: Rig) -> None:

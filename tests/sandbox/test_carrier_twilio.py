@@ -6,14 +6,13 @@ Where the two disagree, the carrier is wrong. The Client is synchronous, so it r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.sandbox.carrier_rig import ALICE, BOB, NUMBER, OTHER_NUMBER, SID, TOKEN, Rig, carrier_rig
+from tests.sandbox.carrier_rig import ALICE, BOB, NUMBER, OTHER_NUMBER, SID, TOKEN, Rig
 
 pytestmark = [pytest.mark.oracle, pytest.mark.asyncio(loop_scope="module")]
 
@@ -38,18 +37,6 @@ class Redirected:
     def close(self) -> None:
         """Close the kept connections."""
         self._inner.session.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared() -> AsyncIterator[Rig]:
-    async with carrier_rig() as rig:
-        yield rig
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def rig(shared: Rig) -> Rig:
-    await shared.reset()
-    return shared
 
 
 @pytest.fixture

@@ -7,32 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from relay.sandbox.carrier.courier import Courier
 from relay.sandbox.carrier.ledger import Ledger
 from relay.sandbox.carrier.network import Network, Send
 from relay.sandbox.carrier.weather import Config
 from relay.sandbox.carrier.webhooks import Account
-from tests.sandbox.carrier_rig import ALICE, BOB, MESSAGES, NUMBER, SID, TOKEN, Rig, carrier_rig
+from tests.sandbox.carrier_rig import ALICE, BOB, MESSAGES, NUMBER, SID, TOKEN, Rig
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared() -> AsyncIterator[Rig]:
-    async with carrier_rig() as rig:
-        yield rig
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def rig(shared: Rig) -> Rig:
-    await shared.reset()
-    return shared
 
 
 async def test_receipts_come_sent_then_delivered_when_the_weather_is_clear(rig: Rig) -> None:

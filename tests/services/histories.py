@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from relay.core.delivery import Outcome
 from relay.core.errors import Conflict, InvalidInput
 from relay.core.model import MessageKind
 from relay.core.phone import Phone
@@ -20,6 +21,7 @@ from relay.services.sessions import PersonWanted, SessionView
 from relay.services.sessions.replacing import Replacement
 from relay.services.texts import TextWanted
 from relay.storage.configuration import Pool
+from tests.services.carrier import unreachable
 from tests.services.people import numbers, phone
 from tests.services.rig import Rig, proxy_of
 
@@ -30,7 +32,7 @@ _NUMBERS = 3  # in each pool
 
 @dataclass(slots=True)
 class Book:
-    """Who has opted out, and how many confirmations are owed: one for each STOP that was news, even when START came since."""
+    """Who has opted out, and how many confirmations are owed: one for each STOP that was news, and none after START."""
 
     confirms: bool
     stopped: set[str] = field(default_factory=set)
@@ -43,17 +45,22 @@ class Book:
             self.owed[person] += self.confirms
         elif text == "START":
             self.stopped.discard(person)
+            self.owed[person] = 0
 
     def judge(self, begun: Sequence[Intent]) -> list[str]:
         """What began to leave and must not, in words."""
         wrong = []
         for intent in begun:
             to, kind = intent.letter.phone, intent.passed.kind
-            if kind == MessageKind.STOP_REPLY and self.owed[to]:
+            if kind == MessageKind.STOP_REPLY and to in self.stopped and self.owed[to]:
                 self.owed[to] -= 1
             elif to in self.stopped or kind == MessageKind.STOP_REPLY:
-                wrong.append(f"a {kind} began after STOP")
+                wrong.append(f"a {kind} began after {'STOP' if to in self.stopped else 'START'}")
         return wrong
+
+    def not_left(self, intent: Intent) -> None:
+        """It began and stayed: a confirmation is owed as before."""
+        self.owed[intent.letter.phone] += intent.passed.kind == MessageKind.STOP_REPLY
 
 
 @dataclass(slots=True)
@@ -84,6 +91,8 @@ class History:
             return await self._begin() > 0
         if what == "answer":
             return await self._hand_over() > 0
+        if what == "fail":
+            return await self._fail() > 0
         if not self.views:
             return False
         view, people = self.views[other % len(self.views)]
@@ -93,6 +102,8 @@ class History:
             return await self._tell(view, one % 2)
         if what == "race":
             return await self._race(view, people, one % 2)
+        if what == "cross":
+            return await self._cross(view, people, one % 2)
         if what == "replace":
             return await self._replace(other % len(self.views), one)
         await self.rig.relay.sessions.close(self.rig.account, view.session.id)
@@ -159,6 +170,13 @@ class History:
             self.wrong += self.book.judge([*(i for i in intents if i.letter.phone != me), *confirmed])
         return True
 
+    async def _cross(self, view: SessionView, people: tuple[str, str], slot: int) -> bool:
+        """STOP comes while a text to whoever says it is under way, and that text comes to its door once more."""
+        await self._text(view, people, 1 - slot, "are you there?")
+        begun = await self._begin()
+        await self._text(view, people, slot, "STOP")
+        return await self._fail() > 0 and begun > 0
+
     async def _begin(self) -> int:
         """Whatever is due passes its door; it leaves later."""
         count = 0
@@ -169,8 +187,18 @@ class History:
             count += len(intents)
         return count
 
+    async def _fail(self) -> int:
+        """Whatever was begun finds no carrier, waits, and comes to its door once more: somebody may have said STOP meanwhile."""
+        self.rig.carrier.answer = unreachable
+        count = await self._hand_over()
+        self.rig.carrier.answer = None
+        self.rig.later(seconds=5)
+        return count
+
     async def _hand_over(self) -> int:
         waiting, self.begun = self.begun, []
         for bucket, intent in waiting:
-            await self.rig.hand_over(bucket, intent)
+            handed = await self.rig.hand_over(bucket, intent)
+            if handed.mark.outcome is not Outcome.ACCEPTED:  # no carrier; or, on a slow machine, begun too long ago
+                self.book.not_left(intent)
         return len(waiting)

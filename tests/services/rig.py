@@ -71,7 +71,14 @@ class Rig:
 
     async def pool(self, name: str, rented: Sequence[str], *, rate: float = 1000.0) -> Pool:
         """A ready pool with these numbers."""
-        pool = await self.relay.pools.add(self.account, name, await self.seed())
+        return await self._pool(name, await self.seed(), rented, rate=rate)
+
+    async def pool_in_one_bucket(self, name: str, rented: Sequence[str]) -> Pool:
+        """The same, in the same bucket whoever makes it."""
+        return await self._pool(name, Seed(await self.relay.database.now(), b"one bucket"), rented, rate=1000.0)
+
+    async def _pool(self, name: str, seed: Seed, rented: Sequence[str], *, rate: float) -> Pool:
+        pool = await self.relay.pools.add(self.account, name, seed)
         for e164 in rented:
             await self.rent(pool, e164, rate=rate)
         return pool

@@ -11,6 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from relay.core.model import OnAmbiguous, Reason
+from relay.core.rules import Rule
 from relay.providers.base import ReceiptWord
 from relay.services.texts import TextWanted
 from tests.services.carrier import lost_answer, refusal, unreachable
@@ -209,6 +210,14 @@ async def photo_and_help(talk: Talk) -> None:
     await talk.rig.send_all(talk.bucket)
 
 
+async def words_of_rules(talk: Talk) -> None:
+    rules = [Rule("JOIN", "Welcome aboard.", event=True), Rule("LATER", event=True), Rule("MORE", "Of what?")]
+    await talk.rig.relay.pools.change(talk.rig.account, "default", rules=rules)
+    for rule in rules:
+        await talk.say(rule.keyword)
+    await talk.rig.send_all(talk.bucket)
+
+
 async def nobody_is_there(talk: Talk) -> None:
     await talk.rig.text(talk.one, number(99), "hello")
 
@@ -271,6 +280,13 @@ STORIES: Mapping[str, tuple[Callable[[Talk], Awaitable[None]], Told]] = {
     "photo and HELP": (
         photo_and_help,
         Told(["refused", _SENT, "refused", _SENT], ["refused", _TOLD, "refused", _TOLD]),
+    ),
+    "words of rules": (
+        words_of_rules,
+        Told(
+            ["refused", _SENT, "refused", "refused", _SENT],
+            ["refused matched", _TOLD, "refused matched", "refused", _TOLD],
+        ),
     ),
     "no such number": (nobody_is_there, Told(["refused"], ["refused"])),
 }

@@ -12,14 +12,12 @@ import pytest
 from relay.core.affected import TOLD, Source, Window, read_leak
 from relay.core.data_class import DataClass
 from relay.core.hooks import HookKind
-from relay.core.ids import Seed
 from relay.core.model import HoldReason, Scope
 from relay.core.phone import Phone
 from relay.core.subject import OperatorReason, RequestKind
 from relay.services.affected import Answer
 from relay.services.subjects import SubjectWanted
 from relay.storage.affected import Count, Page
-from relay.storage.configuration import Pool
 from relay.storage.database import Database
 from tests.services.hook_server import set_hook
 from tests.services.keeping import over, upkeep
@@ -40,17 +38,9 @@ async def rig(db: Database) -> Rig:
     return await make_rig(db)
 
 
-async def pool_in_one_bucket(rig: Rig, name: str, *, start: int) -> Pool:
-    """A pool of three numbers, in the same bucket whoever makes it."""
-    pool = await rig.relay.pools.add(rig.account, name, Seed(await rig.relay.database.now(), b"one bucket"))
-    for e164 in numbers(3, start=start):
-        await rig.rent(pool, e164)
-    return pool
-
-
 async def busy(rig: Rig, *, start_at: int = 0) -> Talk:
     """Sessions open, closed, held and being erased in two pools; texts sent, waiting and refused; something in every table."""
-    talk = await start_talk(rig, pool=await pool_in_one_bucket(rig, "default", start=start_at))
+    talk = await start_talk(rig, pool=await rig.pool_in_one_bucket("default", numbers(3, start=start_at)))
     await talk.say("hello")
     await rig.send_all(talk.bucket)
     await talk.say("STOP", slot=2)

@@ -8,7 +8,7 @@ import pytest
 
 from relay.core.errors import Conflict
 from relay.services.inbound import Taken
-from relay.storage import sessions
+from relay.storage import endings, sessions
 from tests.services.people import ALICE, BOB, CAROL, numbers
 from tests.services.rig import Rig, Talk, start_talk
 from tests.services.waiting import until
@@ -186,7 +186,7 @@ async def test_a_person_is_made_again_when_they_are_forgotten_while_a_session_op
         await tx.fetch("select 1 from person for update")
         opening = asyncio.create_task(start_talk(rig, pool=talk.pool))
         await until(lambda: rig.rows("select 1 from pg_locks where not granted"))
-        assert await sessions.forget_people(tx, talk.bucket, limit=10) == 2
+        assert await endings.forget_people(tx, talk.bucket, limit=10) == 2
 
     again = await opening
     assert await again.say("hello") is Taken.FORWARDED

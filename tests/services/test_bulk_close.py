@@ -221,7 +221,7 @@ select $1::smallint, gen_random_uuid(), $3::uuid, 'session.opened', s.id, $5::ti
 
 async def found_by(rig: Rig, pool: Pool, session_ids: list[UUID]) -> dict[str, str]:
     """By which column closing finds the rows of each table in their bucket, where there is nothing but open sessions."""
-    statement = queries.load("sessions")["close"]
+    statement = queries.load("endings")["close"]
     empty: list[list[object]] = [[] for _ in range(5)]
     async with rig.relay.database.transaction() as tx:
         events = tx.new_ids(pool.bucket, len(session_ids))

@@ -12,7 +12,7 @@ from relay.core.errors import Conflict, NotFound
 from relay.core.model import CloseReason, State
 from relay.providers.base import ReceiptWord
 from relay.services.inbound import Taken
-from relay.storage import sessions
+from relay.storage import endings, sessions
 from tests.services.carrier import lost_answer, unreachable
 from tests.services.people import numbers, phone
 from tests.services.rig import Rig, Talk, start_talk
@@ -169,7 +169,7 @@ async def test_a_text_waits_and_is_late_when_a_close_is_being_committed(rig: Rig
     talk = await start_talk(rig)
     async with rig.relay.database.transaction() as tx:
         await sessions.lock(tx, talk.bucket, rig.account.id, talk.id)
-        await sessions.close(tx, talk.bucket, talk.id, closing(CloseReason.API, []))
+        await endings.close(tx, talk.bucket, talk.id, closing(CloseReason.API, []))
         arriving = asyncio.create_task(talk.say("still there?"))
         await asyncio.sleep(0.15)
         assert not arriving.done()

@@ -34,7 +34,7 @@ async def paths(rig: Rig, kind: str) -> list[str]:
 async def told(rig: Rig) -> list[str]:
     """What the events say of each message."""
     rows = await rig.rows(
-        "select string_agg(split_part(e.type, '.', 2), ' ' order by e.at, e.id) as words from event e"
+        "select string_agg(split_part(e.type, '.', 2), ' ' order by e.at, e.type = 'rule.matched', e.id) as words from event e"
         " join (select id, min(n) as n from seen_move where kind = 'message' group by id) s on s.id = e.message_id"
         " group by s.n order by s.n"
     )

@@ -7,8 +7,7 @@ from datetime import timedelta
 import pytest
 
 from relay.core.data_class import DataClass
-from relay.core.ids import Seed
-from relay.storage.configuration import Account, Pool
+from relay.storage.configuration import Account
 from relay.storage.database import Database
 from relay.storage.holdings import Holding
 from tests.services.keeping import upkeep
@@ -24,17 +23,11 @@ async def rig(db: Database) -> Rig:
     return await make_rig(db)
 
 
-async def pool_in_one_bucket(rig: Rig, name: str, *, start: int) -> Pool:
-    """A pool of three numbers, in the same bucket whoever makes it."""
-    pool = await rig.relay.pools.add(rig.account, name, Seed(await rig.relay.database.now(), b"one bucket"))
-    for e164 in numbers(3, start=start):
-        await rig.rent(pool, e164)
-    return pool
-
-
 async def busy(rig: Rig) -> Talk:
     """One session with a sent and a waiting text, a STOP, an answered request, an API key."""
-    talk = await start_talk(rig, pool=await pool_in_one_bucket(rig, "default", start=0), expires_in=DAY, cool_down=DAY)
+    talk = await start_talk(
+        rig, pool=await rig.pool_in_one_bucket("default", numbers(3, start=0)), expires_in=DAY, cool_down=DAY
+    )
     await talk.say("hello")
     await rig.send_all(talk.bucket)
     await talk.say("STOP", slot=2)
@@ -157,7 +150,7 @@ async def test_an_account_is_told_of_its_own_rows_when_another_shares_its_bucket
     await busy(rig)
     other = Rig(rig.relay, rig.carrier, await rig.relay.accounts.add("another market"), rig.connection)
     other.connection = await rig.relay.connections.add(other.account, "twilio", CREDENTIALS, await rig.seed())
-    talk = await start_talk(other, pool=await pool_in_one_bucket(other, "theirs", start=50), other=CAROL)
+    talk = await start_talk(other, pool=await other.pool_in_one_bucket("theirs", numbers(3, start=50)), other=CAROL)
     await talk.say("hello")
     await talk.say("HELP")
     alone = await counted(rig, rig.account)

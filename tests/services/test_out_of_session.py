@@ -73,6 +73,16 @@ async def test_a_stranger_gets_the_answer_that_the_hook_gives(rig: Rig, hook: Ho
     assert await calls(rig) == 0
 
 
+async def test_the_answer_is_refused_when_no_more_may_leave_today(rig: Rig, hook: HookServer) -> None:
+    rig.account = await rig.relay.accounts.change(rig.account.id, {"daily_cap": 0})
+    hook.answer = says({"reply": "Who are you looking for?"})
+    await rig.text(STRANGER, NUMBER, "hello?")
+
+    assert await settle(rig) == []
+    assert await rig.states("notice") == [("refused", "rate_limited")]
+    assert await calls(rig) == 0
+
+
 async def test_a_session_is_opened_when_the_hook_wants_one(rig: Rig, hook: HookServer) -> None:
     hook.answer = says({"open": {"phone": BOB, "label": "driver", "sender_label": "rider"}, "reply": "Here is Bob."})
     await rig.text(ALICE, NUMBER, "order 991")

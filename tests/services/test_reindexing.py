@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from relay.core.errors import Conflict, InvalidInput
 from relay.core.keys import SEALS_FOR, KeyName, Purpose
+from relay.providers import twilio
 from relay.providers.base import InboundText
 from relay.providers.transport import Transport
 from relay.services.idempotency import Answer, Begun
@@ -144,6 +146,17 @@ async def test_a_stop_under_a_new_index_stops_what_waits_under_the_old_one(rig: 
 
     assert await rig.send_all(talk.bucket) == 0
     assert ("refused", "opted_out") in await rig.states()
+
+
+async def test_a_start_under_a_new_index_ends_the_confirmation_that_waits_under_the_old_one(rig: Rig) -> None:
+    quiet = replace(twilio.ADAPTER.capabilities, answers_stop=False)
+    rig.relay.adapters["twilio"] = replace(twilio.ADAPTER, capabilities=quiet)
+    talk = await start_talk(rig, expires_in=9 * 86400)
+    await talk.say("STOP")
+    await turn(rig)
+    await talk.say("START")
+
+    assert await rig.states("stop_reply") == [("refused", "blocked_by_rule")]
 
 
 async def test_a_stop_is_known_in_a_pool_that_knows_the_person_by_the_old_index(rig: Rig) -> None:

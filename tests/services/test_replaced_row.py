@@ -14,7 +14,7 @@ from relay.core.errors import Conflict
 from relay.core.model import CloseReason
 from relay.services.inbound import Taken
 from relay.services.sessions import Replaced, SessionView
-from relay.storage import sessions
+from relay.storage import endings, sessions
 from relay.storage.database import Transaction
 from relay.storage.sessions import NewParticipant, NewSession
 from tests.services.people import BOB, CAROL, STRANGER, numbers, phone
@@ -128,7 +128,7 @@ async def test_a_text_crosses_in_the_new_session_when_its_binding_passed_to_it_m
     talk = await start_talk(rig)
     async with rig.relay.database.transaction() as tx:
         await sessions.lock(tx, talk.bucket, rig.account.id, talk.id)
-        await sessions.close(tx, talk.bucket, talk.id, closing(CloseReason.API, []))
+        await endings.close(tx, talk.bucket, talk.id, closing(CloseReason.API, []))
         successor = await open_again(talk, tx)
         arriving = await arriving_meanwhile(talk)
 

@@ -81,6 +81,15 @@ async def at(place: Installation, rig: Rig, dsn: str) -> AsyncIterator[Relay]:
     await db.close()
 
 
+async def brought_up_to_date(restored: Relay, *, missing: str | None = None) -> dict[Missed, int]:
+    """Replay its journal over a database that is refused before, with words like ``missing``, and taken after it."""
+    with pytest.raises(DatabaseIsOld, match=missing):
+        await restored.restoring.check()
+    done = await restored.restoring.replay()
+    await restored.restoring.check()
+    return dict(done)
+
+
 async def test_a_session_that_closed_after_the_backup_is_closed_again_before_anything_is_served(
     place: Installation,
 ) -> None:
@@ -93,10 +102,7 @@ async def test_a_session_that_closed_after_the_backup_is_closed_again_before_any
         await relay.restoring.write(closed.bucket)
         await relay.restoring.check()
     async with at(place, rig, backup) as restored:
-        with pytest.raises(DatabaseIsOld, match=r"1 session\(s\).*restore-check"):
-            await restored.restoring.check()
-        done = await restored.restoring.replay()
-        await restored.restoring.check()
+        done = await brought_up_to_date(restored, missing=r"1 session\(s\).*restore-check")
         views = [await restored.sessions.read(rig.account, talk.id) for talk in (closed, still_open)]
         async with restored.database.transaction() as tx:
             phones = await tx.fetchval("select count(*) from participant where sealed_phone is not null")
@@ -118,10 +124,7 @@ async def test_a_session_that_was_erased_after_the_backup_is_erased_again(place:
         await relay.erasure.erase(rig.account, talk.id)
         await relay.restoring.write(talk.bucket)
     async with at(place, rig, backup) as restored:
-        with pytest.raises(DatabaseIsOld):
-            await restored.restoring.check()
-        done = await restored.restoring.replay()
-        await restored.restoring.check()
+        done = await brought_up_to_date(restored)
         view = await restored.sessions.read(rig.account, talk.id)
         async with restored.database.transaction() as tx:
             messages = await tx.fetchval("select count(*) from message where session_id = $1", talk.id)
@@ -147,10 +150,7 @@ async def test_a_session_goes_on_when_it_was_reopened_after_the_backup_and_ends_
         told = [await relay.restoring.write(reopened.bucket) for _ in range(2)]
         await relay.restoring.check()
     async with at(place, rig, backup) as restored:
-        with pytest.raises(DatabaseIsOld, match=r"1 session\(s\)"):
-            await restored.restoring.check()
-        done = await restored.restoring.replay()
-        await restored.restoring.check()
+        done = await brought_up_to_date(restored, missing=r"1 session\(s\)")
         views = [await restored.sessions.read(rig.account, talk.id) for talk in (reopened, replaced)]
 
     assert told == [2, 0]

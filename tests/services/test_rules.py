@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import asyncpg
 import pytest
 
+from relay.core.entries import decoded
 from relay.core.errors import InvalidInput
+from relay.core.ids import IdKind, public
 from relay.core.rules import Rule
 from relay.services.inbound import Taken
+from tests.services.listening import listen, tell
+from tests.services.logs import the_log
 from tests.services.people import ALICE, BOB, STRANGER, numbers
 from tests.services.rig import Rig, Talk, new_sid, start_talk
 
-_RULES = [Rule("JOIN", "Welcome aboard."), Rule("LATER")]
+_RULES = [Rule("JOIN", "Welcome aboard."), Rule("LATER", event=True)]
 
 
 async def ruled(rig: Rig) -> Talk:
@@ -33,6 +38,51 @@ async def test_the_sender_gets_the_reply_and_the_other_nothing_when_a_text_is_a_
     told = await rig.rows("select session_id, participant_id, type from event where reason = 'blocked_by_rule'")
     sender = talk.view.participants[0].id
     assert [tuple(row.values()) for row in told] == [(talk.id, sender, "message.refused")] * 3
+
+
+async def test_the_event_names_the_rule_when_its_word_is_said(rig: Rig) -> None:
+    talk = await ruled(rig)
+    sid = new_sid()
+    for text, given in (("JOIN", None), ("Later!", sid), ("Later!", sid), ("later on", None)):
+        await talk.say(text, sid=given)
+    await rig.text(STRANGER, talk.proxy(1), "LATER")
+
+    told = await rig.rows(
+        "select e.rule_id, e.session_id, e.participant_id, r.type, r.at = e.at as together from event e"
+        " join event r on r.message_id = e.message_id and r.id <> e.id where e.type = 'rule.matched' order by e.at"
+    )
+    rule_id, sender = _RULES[1].id_in(talk.pool.id), talk.view.participants[0].id
+    assert [tuple(row.values()) for row in told] == [
+        (rule_id, talk.id, sender, "message.refused", True),
+        (rule_id, None, None, "message.refused", True),
+    ]
+
+
+async def test_nothing_is_kept_when_it_cannot_be_told(rig: Rig) -> None:
+    talk = await ruled(rig)
+    await rig.rows("alter table event add constraint none check (rule_id is null)")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await talk.say("LATER", sid="SM1")
+    assert await rig.states() == []
+    await rig.rows("alter table event drop constraint none")
+    await talk.say("LATER", sid="SM1")
+
+    assert await rig.value("select count(*) from event where type = 'rule.matched'") == 1
+
+
+async def test_endpoints_and_the_log_hear_the_rules_id_and_not_its_word_when_it_is_said(rig: Rig) -> None:
+    talk = await ruled(rig)
+    await listen(rig, ["rule.*"])
+    await talk.say("LATER")
+    await tell(rig)
+    while await rig.relay.audit_log.seal(rig.account.bucket):
+        pass
+    rule, (post,) = public(IdKind.RULE, _RULES[1].id_in(talk.pool.id)), rig.customers.posts
+    records = [record for _, record in (await the_log(rig)).records.values() if b"rule.matched" in record]
+
+    assert (post.event["type"], post.event["data"]["rule"]) == ("rule.matched", rule)
+    assert [(said["rule"], said["direction"]) for said in map(decoded, records)] == [(rule, "in")]
+    assert b"later" not in (post.body + records[0]).lower()
 
 
 async def test_the_reply_comes_again_when_a_minute_is_over(rig: Rig) -> None:

@@ -9,6 +9,8 @@ import pytest
 from relay import metrics
 from relay.core.errors import Conflict
 from relay.core.keywords import Keyword
+from relay.core.optouts import LiftReason
+from relay.core.phone import Phone
 from relay.providers import twilio
 from relay.services.inbound import Taken
 from relay.services.sessions import SessionWanted
@@ -109,17 +111,64 @@ async def test_a_stop_word_is_conversation_when_more_is_said(rig: Rig) -> None:
     assert await talk.say("stop at the corner") is Taken.FORWARDED
 
 
-async def test_stop_is_confirmed_by_us_when_the_carrier_does_not(rig: Rig) -> None:
+def confirmed_by_us(rig: Rig) -> None:
+    """The carrier does not do it."""
     quiet = replace(twilio.ADAPTER.capabilities, answers_stop=False)
     rig.relay.adapters["twilio"] = replace(twilio.ADAPTER, capabilities=quiet)
+
+
+async def test_stop_is_confirmed_by_us_when_the_carrier_does_not(rig: Rig) -> None:
+    confirmed_by_us(rig)
     talk = await start_talk(rig)
 
     await talk.say("STOP")
-    await talk.say("START")
     await rig.send_all(talk.bucket)
 
     words = "You will get no more texts from us. Reply START to change that."
     assert [(t.sender, t.to, t.text) for t in rig.carrier.sent] == [(talk.proxy(1), ALICE, words)]
+
+
+async def test_no_confirmation_leaves_when_start_comes_first_in_any_pool_or_the_account_lifts_it(rig: Rig) -> None:
+    confirmed_by_us(rig)
+    here, there = await in_two_pools(rig)
+    for _ in range(2):
+        await here.say("STOP", slot=2)
+        await here.say("START", slot=2)
+    await here.say("STOP", slot=2)
+    await there.say("START", slot=2)
+    await here.say("STOP", slot=2)
+    await rig.relay.suppressions.lift(rig.account, Phone.parse(BOB), LiftReason.CONSENTED_AGAIN)
+    refused = await rig.rows("select 1 from event where type = 'message.refused' and reason = 'blocked_by_rule'")
+    await rig.send_all(here.bucket)
+
+    assert rig.carrier.sent == []
+    assert await rig.states("stop_reply") == [("refused", "blocked_by_rule")] * 4
+    assert len(refused) == 4 + 3  # and each START itself
+    assert await rig.rows("select 1 from outbox") == []
+
+
+async def test_one_confirmation_leaves_when_stop_start_and_stop_come_before_any_has(rig: Rig) -> None:
+    confirmed_by_us(rig)
+    talk = await start_talk(rig)
+    for word in ("STOP", "START", "STOP", "STOP"):
+        await talk.say(word)
+    await rig.send_all(talk.bucket)
+
+    assert [t.to for t in rig.carrier.sent] == [ALICE]
+    assert await rig.states("stop_reply") == [("refused", "blocked_by_rule"), ("accepted", None)]
+
+
+async def test_a_confirmation_that_may_have_left_is_not_called_refused_when_start_comes(rig: Rig) -> None:
+    confirmed_by_us(rig)
+    talk = await start_talk(rig)
+    rig.carrier.answer = lost_answer
+    await talk.say("STOP")
+    await rig.send_all(talk.bucket)
+    rig.later(seconds=130)
+    await rig.relay.ambiguity.look(talk.bucket)
+    await talk.say("START")
+
+    assert await rig.states("stop_reply") == [("parked", "ambiguous")]
 
 
 async def test_help_is_answered_once_a_day_when_anybody_asks(rig: Rig) -> None:
@@ -204,8 +253,7 @@ async def test_a_text_of_unknown_fate_keeps_its_state_when_its_recipient_says_st
 
 
 async def test_a_stop_counts_without_an_answer_when_nobody_knows_from_which_number_to_give_it(rig: Rig) -> None:
-    quiet = replace(twilio.ADAPTER.capabilities, answers_stop=False)
-    rig.relay.adapters["twilio"] = replace(twilio.ADAPTER, capabilities=quiet)
+    confirmed_by_us(rig)
     talk = await start_talk(rig)
 
     assert await rig.text(BOB, number(99), "STOP") is Taken.COMMAND

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -17,6 +17,7 @@ import pytest
 from relay.core.delivery import Outcome
 from relay.core.errors import Conflict
 from relay.core.model import State
+from relay.providers import twilio
 from relay.storage import outbox
 from relay.storage.configuration import Pool
 from relay.storage.outbox import Mark
@@ -96,6 +97,29 @@ async def test_no_text_begins_after_stop_when_fifty_are_queued_in_three_pools(ri
     assert 0 < begun < ROUNDS * TEXTS, "the race never was one"
     left = await rig.value("select count(*) from message where state in ('queued', 'sending')")
     assert left == 0
+
+
+async def test_no_confirmation_of_stop_begins_after_start_when_it_is_at_the_door(rig: Rig) -> None:
+    quiet = replace(twilio.ADAPTER.capabilities, answers_stop=False)
+    rig.relay.adapters["twilio"] = replace(twilio.ADAPTER, capabilities=quiet)
+    chance, pools = random.Random(4), [await rig.pool(name, numbers(2, start=2 * n)) for n, name in enumerate("ab")]
+    victim, begun = phone(0), 0
+    first, second = [proxy_of(await rig.session(pool, victim, phone(1)), 1) for pool in pools]
+    party = rig.relay.vault.indexes.of(rig.account.id, victim)
+    for n in range(ROUNDS // 2):
+        doors = Doors(rig)
+        await rig.text(victim, first, "STOP")
+
+        async def pass_late(doors: Doors = doors) -> None:
+            await asyncio.sleep(chance.uniform(0, 0.01))
+            await doors.empty(pools[0])
+
+        await asyncio.gather(rig.text(victim, first if n % 2 else second, "START"), pass_late())
+
+        assert await doors.after(party.index) == 0
+        begun += len(doors.begun)
+    assert 0 < begun < ROUNDS // 2, "the race never was one"
+    assert set(await rig.states("stop_reply")) == {("accepted", None), ("refused", "blocked_by_rule")}
 
 
 async def test_no_text_begins_after_stop_when_a_session_opens_at_the_same_time(rig: Rig) -> None:

@@ -241,6 +241,7 @@ async def test_the_accounts_own_words_confirm_when_a_person_stops(rig: Rig) -> N
     await rig.relay.accounts.change(rig.account.id, {"language": "pl", "programme": "Rides"})
     talk = await start_talk(rig)
     await talk.say("STOP", slot=2)
+    await rig.send_all(talk.bucket)
     await talk.say("START", slot=2)
     await rig.relay.accounts.change(rig.account.id, {"notices": {"stopped": "{programme}As you wish."}})
     await talk.say("STOP", slot=2)

@@ -77,6 +77,7 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "quiet_to": "08:00",
         "created_at": _NOW,
     },
+    "daily_count": {"bucket": 1, "account_id": _ID, "day": "2026-11-20", "here": 0, "elsewhere": 0},
     "pool": {
         "id": _ID,
         "account_id": _ID,
@@ -142,6 +143,7 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "opted_out": False,
         "changed_at": _NOW,
         "superseded": False,
+        "bounces": 0,
     },
     "participant": {
         "bucket": 1,
@@ -278,6 +280,7 @@ BROKEN: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "bucket_in_range": ("lease", {"bucket": 1024}),
     "configuration_is_one_row": ("configuration", {"id": 2}),
     "account_on_ambiguous": ("account", {"on_ambiguous": "guess"}),
+    "account_daily_cap": ("account", {"daily_cap": -1}),
     "account_bucket": ("account", {"bucket": -1}),
     "pool_status": ("pool", {"status": "closed"}),
     "pool_bucket": ("pool", {"bucket": 1024}),

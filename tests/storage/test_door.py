@@ -14,7 +14,7 @@ from relay.core.lifetime import Lifetime
 from relay.core.model import CloseReason, MessageKind
 from relay.providers import twilio
 from relay.services.sending import Intent
-from relay.storage import leases, sessions, suppressions
+from relay.storage import endings, leases, sessions, suppressions
 from relay.storage.suppressions import OptChange
 from tests.services.carrier import unreachable
 from tests.services.people import STRANGER
@@ -162,6 +162,20 @@ async def test_the_confirmation_of_stop_passes_and_a_notice_does_not_when_the_pe
     assert await rig.states("notice") == [("refused", "opted_out")]
 
 
+async def test_a_confirmation_of_stop_stays_when_start_has_come_since_its_first_try(rig: Rig) -> None:
+    """It was on its way when START came, which therefore did not end it."""
+    quiet = replace(twilio.ADAPTER.capabilities, answers_stop=False)
+    rig.relay.adapters["twilio"] = replace(twilio.ADAPTER, capabilities=quiet)
+    talk = await start_talk(rig)
+    await talk.say("STOP")
+    (confirmation,) = await rig.begin(talk.bucket)
+    await talk.say("START")
+    await fails(talk, confirmation)
+
+    assert await rig.begin(talk.bucket) == []
+    assert await rig.states("stop_reply") == [("refused", "blocked_by_rule")]
+
+
 async def begin_waits(rig: Rig, talk: Talk) -> asyncio.Task[list[Intent]]:
     """Somebody at the door who has to wait for a transaction that is open."""
     knocking = asyncio.create_task(
@@ -192,8 +206,8 @@ async def test_door_waits_and_finds_nothing_when_a_close_is_being_committed(rig:
     await rig.epoch(talk.bucket)
     async with rig.relay.database.transaction() as tx:
         await sessions.lock(tx, talk.bucket, rig.account.id, talk.id)
-        decided = closing(CloseReason.API, await sessions.unsent(tx, talk.bucket, talk.id))
-        await sessions.close(tx, talk.bucket, talk.id, decided)
+        decided = closing(CloseReason.API, await endings.unsent(tx, talk.bucket, talk.id))
+        await endings.close(tx, talk.bucket, talk.id, decided)
         knocking = await begin_waits(rig, talk)
 
     assert await knocking == []

@@ -11,7 +11,7 @@ from relay.core.arrival import Party
 from relay.core.closing import Stopped, closing, stopped
 from relay.core.delivery import FIRST, MOVES, Outcome, may_move
 from relay.core.model import CloseReason, Reason, State
-from relay.storage import outbox, sessions, suppressions
+from relay.storage import endings, outbox, suppressions
 from relay.storage.configuration import Pool
 from relay.storage.database import Transaction
 from tests.services.moves import message_moves
@@ -60,8 +60,8 @@ async def stop(tx: Transaction, text: Text) -> None:
 
 def close(reason: CloseReason) -> Step:
     async def step(tx: Transaction, text: Text) -> None:
-        decided = closing(reason, await sessions.unsent(tx, text.bucket, text.talk.id))
-        await sessions.close(tx, text.bucket, text.talk.id, decided)
+        decided = closing(reason, await endings.unsent(tx, text.bucket, text.talk.id))
+        await endings.close(tx, text.bucket, text.talk.id, decided)
 
     return step
 

@@ -62,7 +62,16 @@ def test_these_pages_alone_are_open_when_the_table_is_read() -> None:
         (page.method, page.path) for page in pages_of(None, None) if page.is_open and "/static/" not in page.path
     }
 
-    assert is_open == {("GET", "/console"), ("GET", "/console/login"), ("POST", "/console/login")}
+    assert is_open == {
+        *(("GET", "/console"), ("GET", "/console/login"), ("POST", "/console/login"), ("GET", "/console/{rest:path}"))
+    }
+
+
+async def test_a_page_says_so_when_the_console_has_none_at_an_address(somebody: Browser) -> None:
+    answer = await somebody.get("/console/nowhere/at-all")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "The console has no page at this address." in answer.text
 
 
 async def export_pages(somebody: Browser, rig: Rig) -> list[str]:

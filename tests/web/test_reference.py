@@ -41,15 +41,20 @@ def test_every_call_is_on_the_page_when_it_is_in_the_document() -> None:
     assert "no_number_available" in PAGE
 
 
+def test_opening_a_session_is_the_first_call_when_the_page_is_read() -> None:
+    assert [one.name for one in Reference(DOCUMENT)._operations("sessions")][:2] == ["open_session", "list_sessions"]
+
+
 def test_nothing_is_loaded_from_elsewhere_and_nothing_runs_when_the_page_is_read() -> None:
     assert not re.search(r"<script|<style|style=|\son[a-z]+=|javascript:", PAGE)
     assert set(re.findall(r'(?:src|href)="([^"#]+)', PAGE)) == {
-        *("/masking/docs/relay.svg", "/masking/docs/reference.css", "/masking/openapi.json")
+        *("/masking/docs/relay.svg", "/masking/docs/base.css", "/masking/docs/reference.css", "/masking/openapi.json")
     }
-    assert not re.search(r"https?://|@import|url\(", asked("/docs/reference.css").text)
+    for file in ("base.css", "reference.css"):
+        assert not re.search(r"https?://|@import|url\(", asked(f"/docs/{file}").text)
 
 
-@pytest.mark.parametrize("path", ["/docs", "/docs/reference.css", "/docs/relay.svg"])
+@pytest.mark.parametrize("path", ["/docs", "/docs/base.css", "/docs/reference.css", "/docs/relay.svg"])
 def test_the_page_is_guarded_and_open_when_anybody_asks(path: str) -> None:
     answer = asked(path)
 
@@ -72,6 +77,7 @@ FIELDS = (
     ({"anyOf": [{"type": "string"}, {"type": "null"}]}, Field("x", "string or null", "", False)),
     ({"$ref": "#/components/schemas/Word"}, Field("x", "word", "a | b", False)),
     ({"type": "array", "items": {"type": "string"}}, Field("x", "list of string", "", False)),
+    ({"const": True, "type": "boolean"}, Field("x", "boolean", "true", False)),
 )
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -34,8 +35,8 @@ async def leases(rig: Rig, db: Database) -> Leases:
 
 
 @asynccontextmanager
-async def running(leases: Leases, *steps: Step) -> AsyncIterator[None]:
-    task = asyncio.create_task(Upkeep(leases, steps).run())
+async def running(leases: Leases, *steps: Step, turn: float = 1.0) -> AsyncIterator[None]:
+    task = asyncio.create_task(Upkeep(leases, steps, turn=turn).run())
     yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -79,6 +80,41 @@ async def test_a_step_is_called_again_at_once_while_it_does_anything(leases: Lea
     first = work.calls[0]
     assert work.calls[:3] == [first] * 3
     assert len(work.calls) == 5
+
+
+async def test_other_buckets_have_their_turn_when_one_has_work_without_end(leases: Leases) -> None:
+    endless, *others = (lease.bucket for lease in leases.held())
+    calls: list[int] = []
+
+    async def work(lease: Lease) -> int:
+        calls.append(lease.bucket)
+        await asyncio.sleep(0.01)
+        return int(lease.bucket == endless)
+
+    async def twice_round() -> bool:
+        return all(calls.count(bucket) >= 2 for bucket in others)
+
+    async with running(leases, Step("any", 60.0, work), turn=0.05):
+        await until(twice_round)
+
+    assert calls.count(endless) > 4
+
+
+async def test_a_step_rests_for_as_long_as_it_worked_when_it_is_told_to(leases: Leases) -> None:
+    began: list[float] = []
+
+    async def work(lease: Lease) -> int:
+        began.append(time.monotonic())
+        await asyncio.sleep(0.05)
+        return int(len(began) < 5)
+
+    async def five() -> bool:
+        return len(began) >= 5
+
+    async with running(leases, Step("any", 60.0, work, rest=2.0)):
+        await until(five)
+
+    assert min(later - one for one, later in pairwise(began)) >= 0.15
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable(), ValueError("broken")])

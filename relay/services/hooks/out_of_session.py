@@ -23,7 +23,7 @@ from relay.core.model import MessageKind, State
 from relay.core.phone import Phone
 from relay.core.segments import segments
 from relay.services.hooks.asking import Asking, Job
-from relay.storage import hook_calls, messages, people, sessions
+from relay.storage import caps, hook_calls, messages, people, sessions
 from relay.storage.configuration import Account, Configuration, Pool
 from relay.storage.database import Database, Transaction
 from relay.storage.hook_calls import Call
@@ -80,6 +80,7 @@ class OutOfSession:
 
     async def _ask(self, call: Call) -> None:
         directory = await self.configuration.current()
+        account = directory.accounts[call.account_id]
         number = directory.numbers.get(call.number_id)
         pool = directory.pools[number.pool_id] if number else None
         hook = pool.hook(HookKind.OUT_OF_SESSION) if pool else None
@@ -95,8 +96,8 @@ class OutOfSession:
             body = stranger_question(call.id, number.e164, letter.text)
             answer = await self.asking.ask(hook, call.id, body, call.now, read_answer) or StrangerAnswer()
             if answer.phone is not None:
-                answer, seat = await self._open(directory.accounts[call.account_id], pool, call, letter, answer)
-        if await self.database.run(partial(self._finish, call, letter, answer.reply, seat)):
+                answer, seat = await self._open(account, pool, call, letter, answer)
+        if await self.database.run(partial(self._finish, account, call, letter, answer.reply, seat)):
             await self.queued(bucket_of(call.id))
 
     async def _open(
@@ -114,7 +115,9 @@ class OutOfSession:
             logs.note("hook_opened_no_session", level="warning", **where)
             return StrangerAnswer(), Seat(call.number_id)
 
-    async def _finish(self, call: Call, letter: Letter | None, reply: str | None, seat: Seat, tx: Transaction) -> bool:
+    async def _finish(
+        self, account: Account, call: Call, letter: Letter | None, reply: str | None, seat: Seat, tx: Transaction
+    ) -> bool:
         """Forget what was asked about, and answer its sender; says whether there is something to send."""
         if not await hook_calls.take(tx, call.id) or reply is None or letter is None:
             return False
@@ -134,5 +137,8 @@ class OutOfSession:
         envelope = self.vault.envelopes.seal(call.account_id, message.id, Letter(letter.phone, reply))
         deadline_at = delivery.deadline(message.kind, tx.now)
         row = NewOutboxRow(message, party.index, seat.number_id, envelope, deadline_at)
-        await messages.write(tx, bucket, [message], [row])
-        return True
+        allowance = await caps.allowance(tx, bucket, [account])
+        may_leave = allowance.take(account.id)
+        await messages.write(tx, bucket, [message if may_leave else message.over_cap()], [row] if may_leave else [])
+        await caps.count(tx, bucket, allowance)
+        return may_leave

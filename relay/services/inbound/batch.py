@@ -14,18 +14,19 @@ from uuid import UUID
 from relay import logs, metrics
 from relay.core import delivery, routing
 from relay.core.arrival import ArrivedText
+from relay.core.caps import Allowance
 from relay.core.envelope import Letter
 from relay.core.errors import KeyMissing, Tampered
 from relay.core.ids import IdKind, public
 from relay.core.loops import LegLimits
 from relay.core.model import MessageKind, Reason, State
 from relay.core.notices import Phrase, is_automatic, say
-from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, route, unreadable
+from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, over_cap, route, unreadable
 from relay.core.segments import segments
 from relay.services.inbound.departures import Departures
 from relay.services.inbound.recent import Recent
 from relay.services.inbound.suspects import Said, Suspects
-from relay.storage import hook_calls, hooks, inbox, messages, people
+from relay.storage import caps, hook_calls, hooks, inbox, messages, people
 from relay.storage.configuration import Account, Directory
 from relay.storage.database import Transaction
 from relay.storage.inbox import InboxKey, LockedSession, SeatedPerson
@@ -63,6 +64,7 @@ class Batch:
         self._copies = copies
         self._departures = departures
         self._suspects = Suspects(recent or Recent(LegLimits()))
+        self._allowance = Allowance()
         self._awaited: set[UUID] = set()  #: participants to whom something is on its way or waits
         self._sessions: dict[UUID, LockedSession] = {}
         self._seats: dict[UUID, SeatedPerson] = {}
@@ -91,6 +93,8 @@ class Batch:
         if not fresh:
             return results, False
         await self._lock(fresh)
+        accounts = [self._directory.accounts[account_id] for account_id in {text.account_id for text in fresh}]
+        self._allowance = await caps.allowance(self._tx, self._bucket, accounts)
         decided = {text.key: self._decide(text) for text in fresh}
         await self._write_notices()
         waiting = await self._write()
@@ -108,6 +112,7 @@ class Batch:
         """Write everything; says whether something waits to be sent."""
         legs, epoch = self._legs(), self._departures.epoch
         held = await messages.write(self._tx, self._bucket, self._messages, self._outbox, legs, epoch=epoch)
+        await caps.count(self._tx, self._bucket, self._allowance)
         if self._to_ask:
             await hooks.ask_first(self._tx, self._bucket, self._to_ask)
         if not held:
@@ -158,11 +163,14 @@ class Batch:
         else:
             decision = route(self._facts(text))
         if isinstance(decision, Forward):
-            if (phone := self._phone_of(text.account_id, decision)) is not None:
+            if (phone := self._phone_of(text.account_id, decision)) is None:
+                decision = unreadable(decision)
+            elif not self._allowance.take(text.account_id):
+                decision = over_cap(decision)
+            else:
                 self._note(text, decision)
                 self._forward(text, decision, phone)
                 return Taken.FORWARDED
-            decision = unreadable(decision)
         self._note(text, decision)
         self._refuse(text, decision)
         return Taken.REFUSED
@@ -303,7 +311,10 @@ class Batch:
             session_id=decision.session_id,
             recipient_id=decision.sender.id,
         )
-        self._enqueue(message, decision.sender, Letter(text.sender, words))
+        if self._allowance.take(text.account_id):
+            self._enqueue(message, decision.sender, Letter(text.sender, words))
+        else:
+            self._messages.append(message.over_cap())
 
     def _legs(self) -> dict[UUID, int]:
         """The sessions in which something was forwarded, with the last place given."""

@@ -18,7 +18,7 @@ from relay.services.sessions.opening import Opening, SessionWanted
 from relay.services.sessions.reopening import Reopening, ReopeningWanted
 from relay.services.sessions.replacing import Replaced, Replacement, Replacing
 from relay.services.sessions.seating import PersonWanted
-from relay.storage import sessions
+from relay.storage import endings, sessions
 from relay.storage.configuration import Account, Configuration, Directory
 from relay.storage.database import Database, Transaction
 from relay.storage.sessions import HeldSession, SessionFilter, StoredParticipant, StoredSession
@@ -173,9 +173,9 @@ class Sessions:
             held = await sessions.lock(tx, bucket, account.id, session_id)
             if held is None:
                 raise NotFound
-            decided = closing(CloseReason.API, await sessions.unsent(tx, bucket, session_id))
+            decided = closing(CloseReason.API, await endings.unsent(tx, bucket, session_id))
             if held.status == "open":
-                await sessions.close(tx, bucket, session_id, decided)
+                await endings.close(tx, bucket, session_id, decided)
                 metrics.sessions.labels("closed").inc()
             return decided.in_flight
 

@@ -10,7 +10,7 @@ from relay.core.envelope import Letter
 from relay.core.model import MessageKind, State
 from relay.core.notices import Phrase, say
 from relay.core.segments import segments
-from relay.storage import messages
+from relay.storage import caps, messages
 from relay.storage.configuration import Account
 from relay.storage.database import Transaction
 from relay.storage.messages import NewMessage, NewOutboxRow
@@ -64,4 +64,8 @@ async def greet(
                 deadline_at=delivery.deadline(message.kind, tx.now),
             )
         )
-    await messages.write(tx, bucket, [row.message for row in rows], rows, {session.id: len(rows)})
+    allowance = await caps.allowance(tx, bucket, [account])
+    leaving = [row for row in rows if allowance.take(account.id)]
+    refused = [row.message.over_cap() for row in rows[len(leaving) :]]
+    await messages.write(tx, bucket, [*(row.message for row in leaving), *refused], leaving, {session.id: len(rows)})
+    await caps.count(tx, bucket, allowance)

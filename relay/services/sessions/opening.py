@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,14 +15,13 @@ from relay.core.ids import Seed
 from relay.core.model import GeoFallback, GeoMatch
 from relay.services.sessions.greeting import Greeted, greet
 from relay.services.sessions.seating import (
-    MOST_TRIES,
     Geo,
     LostRace,
     PersonWanted,
     Seat,
     Seating,
     refuse_opted_out,
-    too_busy,
+    until_won,
 )
 from relay.storage import people, sessions
 from relay.storage.configuration import Account, Configuration, Pool
@@ -78,15 +76,8 @@ class Opening:
     async def open(self, account: Account, wanted: SessionWanted, seed: Seed) -> UUID:
         """Open a session, as ``Sessions.open`` says; returns its id."""
         plan = await self._plan(account, wanted, seed)
-        lost: set[tuple[UUID, bytes]] = set()
-        for _ in range(MOST_TRIES):
-            try:
-                await self.database.run(partial(self._try, plan, frozenset(lost)))
-                return plan.session_id
-            except LostRace as race:
-                lost |= race.lost
-                await asyncio.sleep(0)
-        raise too_busy()
+        await until_won(self.database, partial(self._try, plan))
+        return plan.session_id
 
     async def dry_run(self, account: Account, wanted: SessionWanted) -> Sequence[UUID]:
         """The numbers that a session would be given now, in the order of its people."""
@@ -149,24 +140,18 @@ class Opening:
             idle_timeout=wanted.idle_timeout or account.default_idle_timeout,
             cool_down=wanted.cool_down or account.default_cool_down,
             pair_index=plan.pair_index,
-            participants=tuple(self._participants(tx, plan, chosen)),
+            participants=tuple(_participants(tx, plan, chosen)),
             geo_match=wanted.geo_match,
             geo_fallback=wanted.geo_fallback,
             expiring_notice=notice,
             expiring_at=lifetime.told_at(tx.now, end, notice),
         )
 
-    def _participants(self, tx: Transaction, plan: _Plan, chosen: Sequence[UUID]) -> list[NewParticipant]:
-        made: list[NewParticipant] = []
-        for slot, (seat, number_id) in enumerate(zip(plan.seats, chosen, strict=True), start=1):
-            new_id = tx.new_id(plan.bucket)
-            sealed = self.vault.envelopes.seal_phone(plan.account.id, new_id, seat.person.phone.e164)
-            made.append(
-                NewParticipant(
-                    new_id, slot, seat.person.label, seat.party.index, number_id, sealed.data, epoch_id=sealed.key_id
-                )
-            )
-        return made
+
+def _participants(tx: Transaction, plan: _Plan, chosen: Sequence[UUID]) -> Iterator[NewParticipant]:
+    for slot, (seat, number_id) in enumerate(zip(plan.seats, chosen, strict=True), start=1):
+        new_id = tx.new_id(plan.bucket)
+        yield plan.seating.participant(seat, new_id, number_id, slot=slot, label=seat.person.label)
 
 
 def same_person(field: str) -> InvalidInput:

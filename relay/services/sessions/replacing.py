@@ -6,7 +6,6 @@ finished or will see the new person.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import partial
@@ -18,20 +17,18 @@ from relay.core.errors import Conflict, KeyMissing, NotFound, Tampered
 from relay.core.ids import Seed, bucket_of
 from relay.services.sessions.opening import same_person
 from relay.services.sessions.seating import (
-    MOST_TRIES,
     Geo,
     LostRace,
     PersonWanted,
     Seat,
     Seating,
     refuse_opted_out,
-    too_busy,
+    until_won,
 )
 from relay.storage import people, seats, sessions
 from relay.storage.configuration import Account, Configuration
 from relay.storage.database import Database, Transaction
 from relay.storage.seats import NewSitter, Sitter
-from relay.storage.sessions import NewParticipant
 from relay.vault.sealing import Sealed
 from relay.vault.vault import Vault
 
@@ -76,14 +73,7 @@ class Replacing:
     async def replace(self, account: Account, wanted: Replacement, seed: Seed) -> Replaced:
         """As ``Sessions.replace`` says."""
         plan = await self._plan(account, wanted, seed)
-        lost: set[tuple[UUID, bytes]] = set()
-        for _ in range(MOST_TRIES):
-            try:
-                return await self.database.run(partial(self._try, plan, frozenset(lost)))
-            except LostRace as race:
-                lost |= race.lost
-                await asyncio.sleep(0)
-        raise too_busy()
+        return await until_won(self.database, partial(self._try, plan))
 
     async def _plan(self, account: Account, wanted: Replacement, seed: Seed) -> _Plan:
         bucket = bucket_of(wanted.session_id)
@@ -130,11 +120,8 @@ class Replacing:
         await seating.refuse_unproved(tx, [seat], used_by=plan.new_id)
         (number_id,) = await seating.choose(tx, [seat], pair_index, lost)
         pairs = await seating.keep(tx, [seat], [number_id])
-        sealed = self.vault.envelopes.seal_phone(plan.account.id, plan.new_id, seat.person.phone.e164)
         label = goes.label if plan.wanted.label is None else plan.wanted.label
-        comes = NewParticipant(
-            plan.new_id, goes.slot, label, seat.party.index, number_id, sealed.data, epoch_id=sealed.key_id
-        )
+        comes = seating.participant(seat, plan.new_id, number_id, slot=goes.slot, label=label)
         decided = parting(await seats.unsent_to(tx, bucket, plan.wanted.session_id, goes.id))
         if not await seats.replace(tx, bucket, plan.wanted.session_id, NewSitter(goes.id, comes, pair_index), decided):
             raise LostRace(pairs)

@@ -6,10 +6,12 @@ whoever loses a race for one rolls everything back and chooses again without it.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeVar
 from uuid import UUID
 
 from relay.core.arrival import Party
@@ -22,9 +24,12 @@ from relay.core.verification import Claim, Proof, bad_token, refuse_unproved
 from relay.storage import numbers, sessions, verifications
 from relay.storage.configuration import Account, Directory, Pool
 from relay.storage.database import Database, Transaction
+from relay.storage.sessions import NewParticipant
 from relay.vault.vault import Vault
 
-MOST_TRIES = 64
+T = TypeVar("T")
+
+_MOST_TRIES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +73,18 @@ class LostRace(Exception):
         self.lost = lost
 
 
-def too_busy() -> Conflict:
+async def until_won(database: Database, attempt: Callable[[Set[tuple[UUID, bytes]], Transaction], Awaitable[T]]) -> T:
+    """Carry out ``attempt`` in a transaction, and while others are faster again, with all that was lost to them. Raises Conflict
+    ``busy``."""
+    lost: set[tuple[UUID, bytes]] = set()
+    for _ in range(_MOST_TRIES):
+        try:
+            return await database.run(partial(attempt, frozenset(lost)))
+        except LostRace as race:
+            lost |= race.lost
+            await asyncio.sleep(0)
     message = "too many sessions are being opened for the same people at once"
-    return Conflict(message, code="busy", retry_after=1)
+    raise Conflict(message, code="busy", retry_after=1)
 
 
 @dataclass(frozen=True)
@@ -179,6 +193,14 @@ class Seating:
         if withdrawn:
             raise LostRace(withdrawn)
         return pairs
+
+    def participant(
+        self, seat: Seat, participant_id: UUID, number_id: UUID, *, slot: int, label: str
+    ) -> NewParticipant:
+        """A person in their seat: their phone is sealed, and they have their number."""
+        sealed = self.vault.envelopes.seal_phone(self.account.id, participant_id, seat.person.phone.e164)
+        index = seat.party.index
+        return NewParticipant(participant_id, slot, label, index, number_id, sealed.data, epoch_id=sealed.key_id)
 
 
 def refuse_opted_out(known: Mapping[bytes, bool]) -> None:
