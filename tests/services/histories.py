@@ -164,7 +164,8 @@ class History:
         begun = asyncio.gather(*doors)
         await asyncio.gather(said, self.rig.text(me, proxy_of(view, slot + 1), "STOP"), self._new_pool(), begun)
         self.book.note(me, "STOP")
-        for pool, intents in zip(self.pools, begun.result(), strict=False):
+        for pool, found in zip(self.pools, begun.result(), strict=False):
+            intents = self._own(found)
             self.begun += [(pool.bucket, intent) for intent in intents]
             confirmed = [i for i in intents if i.letter.phone == me and i.passed.kind == MessageKind.STOP_REPLY]
             self.wrong += self.book.judge([*(i for i in intents if i.letter.phone != me), *confirmed])
@@ -177,11 +178,15 @@ class History:
         await self._text(view, people, slot, "STOP")
         return await self._fail() > 0 and begun > 0
 
+    def _own(self, begun: Sequence[Intent]) -> list[Intent]:
+        """What is this account's: in its bucket another history may have a pool, and something that waits for its next try."""
+        return [intent for intent in begun if intent.passed.account_id == self.rig.account.id]
+
     async def _begin(self) -> int:
         """Whatever is due passes its door; it leaves later."""
         count = 0
         for pool in self.pools:
-            intents = await self.rig.begin(pool.bucket)
+            intents = self._own(await self.rig.begin(pool.bucket))
             self.wrong += self.book.judge(intents)
             self.begun += [(pool.bucket, intent) for intent in intents]
             count += len(intents)
