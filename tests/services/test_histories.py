@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from relay.providers import twilio
@@ -42,6 +42,20 @@ _serial = count(1)
 STEPS = st.lists(
     st.tuples(st.sampled_from(_ACTS), st.integers(0, PEOPLE - 1), st.integers(0, 3)), min_size=4, max_size=14
 )
+#: Each kind of step where it finds something to do, whatever chance has for the others.
+EVERY: list[Step] = [
+    *(
+        ("say", 0, 0),
+        ("send", 0, 0),
+        ("answer", 0, 0),
+        ("tell", 0, 0),
+        ("send", 0, 0),
+        ("fail", 0, 0),
+        ("replace", 2, 0),
+    ),
+    *(("cross", 0, 0), ("start", 0, 0), ("stop", 0, 0), ("start", 0, 0), ("race", 1, 0), ("start", 1, 0)),
+    *(("pool", 0, 0), ("open", 1, 1), ("close", 0, 0)),
+]
 
 
 @pytest.fixture
@@ -55,6 +69,7 @@ def found() -> Iterator[Counter[str]]:
 @pytest.mark.parametrize("part", range(max(1, _IN_ALL // _PART)))
 @settings(max_examples=min(_PART, _IN_ALL), deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
+@example(steps=EVERY)
 async def test_nothing_begins_after_stop_but_one_confirmation_when_anything_may_happen(
     rig: Rig, found: Counter[str], part: int, steps: list[Step]
 ) -> None:
