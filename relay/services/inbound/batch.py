@@ -20,14 +20,14 @@ from relay.core.errors import KeyMissing, Tampered
 from relay.core.ids import IdKind, public
 from relay.core.loops import LegLimits
 from relay.core.model import MessageKind, Reason, State
-from relay.core.notices import Phrase, is_automatic, say
-from relay.core.routing import Conversation, Facts, Forward, Notice, Refuse, over_cap, route, unreadable
+from relay.core.routing import Conversation, Facts, Forward, Refuse, over_cap, route, unreadable
 from relay.core.segments import segments
+from relay.services.inbound.answers import Answer, Answers
 from relay.services.inbound.departures import Departures
 from relay.services.inbound.recent import Recent
 from relay.services.inbound.suspects import Said, Suspects
 from relay.storage import caps, hook_calls, hooks, inbox, messages, people
-from relay.storage.configuration import Account, Directory
+from relay.storage.configuration import Directory
 from relay.storage.database import Transaction
 from relay.storage.inbox import InboxKey, LockedSession, SeatedPerson
 from relay.vault.carrier_copies import CarrierCopies
@@ -65,6 +65,7 @@ class Batch:
         self._departures = departures
         self._suspects = Suspects(recent or Recent(LegLimits()))
         self._allowance = Allowance()
+        self._answers = Answers(directory.accounts)
         self._awaited: set[UUID] = set()  #: participants to whom something is on its way or waits
         self._sessions: dict[UUID, LockedSession] = {}
         self._seats: dict[UUID, SeatedPerson] = {}
@@ -74,7 +75,6 @@ class Batch:
         self._outbox: list[messages.NewOutboxRow] = []
         self._to_ask: list[UUID] = []  #: texts that leave only when their pool's hook has allowed it
         self._calls: dict[UUID, ArrivedText] = {}  #: refused texts that their pool's hook is to be asked about
-        self._notices: list[tuple[ArrivedText, Forward | Refuse]] = []
 
     async def take(self, texts: Sequence[ArrivedText]) -> tuple[list[Taken], bool]:
         """Returns what became of each text, and whether anything waits to be sent."""
@@ -96,7 +96,8 @@ class Batch:
         accounts = [self._directory.accounts[account_id] for account_id in {text.account_id for text in fresh}]
         self._allowance = await caps.allowance(self._tx, self._bucket, accounts)
         decided = {text.key: self._decide(text) for text in fresh}
-        await self._write_notices()
+        for answer in await self._answers.claim(self._tx, self._bucket):
+            self._answer(answer)
         waiting = await self._write()
         waiting = await self._call() or waiting
         first = {text.key: i for i, text in reversed(list(enumerate(texts)))}
@@ -168,19 +169,12 @@ class Batch:
             elif not self._allowance.take(text.account_id):
                 decision = over_cap(decision)
             else:
-                self._note(text, decision)
+                self._answers.note(text, decision)
                 self._forward(text, decision, phone)
                 return Taken.FORWARDED
-        self._note(text, decision)
+        self._answers.note(text, decision)
         self._refuse(text, decision)
         return Taken.REFUSED
-
-    def _note(self, text: ArrivedText, decision: Forward | Refuse) -> None:
-        """Remember what the sender is to be told. An automatic answer never answers an automatic one."""
-        if not decision.notice or not decision.sender or decision.sender.opted_out:
-            return
-        if not is_automatic(text.text, self._directory.accounts[text.account_id].notices):
-            self._notices.append((text, decision))
 
     def _facts(self, text: ArrivedText) -> Facts:
         seat = self._bound.get((text.number_id, text.party.index)) if text.party and text.number_id else None
@@ -288,31 +282,18 @@ class Batch:
         self._outbox.append(row)
         return row
 
-    async def _write_notices(self) -> None:
-        """Answer senders, each at most once a day for a kind of notice on a number."""
-        wanted = {}
-        for text, decision in self._notices:
-            if decision.sender and decision.notice:
-                wanted[decision.sender.number_id, decision.sender.party_index, str(decision.notice)] = (text, decision)
-        for allowed in await inbox.claim_answers(self._tx, self._bucket, list(wanted)):
-            text, decision = wanted[allowed]
-            self._notice(text, decision)
-
-    def _notice(self, text: ArrivedText, decision: Forward | Refuse) -> None:
-        if decision.sender is None or decision.notice is None or text.sender is None:
-            return
-        words = _words(self._directory.accounts[text.account_id], decision.notice)
+    def _answer(self, answer: Answer) -> None:
         message = messages.NewMessage(
             id=self._tx.new_id(self._bucket),
-            account_id=text.account_id,
+            account_id=answer.account_id,
             kind=MessageKind.NOTICE,
             state=State.QUEUED,
-            segments=segments(words).count,
-            session_id=decision.session_id,
-            recipient_id=decision.sender.id,
+            segments=segments(answer.words).count,
+            session_id=answer.session_id,
+            recipient_id=answer.to.id,
         )
-        if self._allowance.take(text.account_id):
-            self._enqueue(message, decision.sender, Letter(text.sender, words))
+        if self._allowance.take(answer.account_id):
+            self._enqueue(message, answer.to, Letter(answer.phone, answer.words))
         else:
             self._messages.append(message.over_cap())
 
@@ -320,16 +301,6 @@ class Batch:
         """The sessions in which something was forwarded, with the last place given."""
         touched = {m.session_id for m in self._messages if m.leg_no is not None and m.session_id}
         return {session_id: self._sessions[session_id].last_leg_no for session_id in sorted(touched)}
-
-
-def _words(account: Account, notice: Notice) -> str:
-    return say(
-        Phrase(notice),
-        language=account.language,
-        own_words=account.notices,
-        programme=account.programme,
-        contact=account.help_contact,
-    )
 
 
 def _alarm_about_altered(texts: Sequence[ArrivedText], altered: frozenset[tuple[bytes, bytes]]) -> None:
