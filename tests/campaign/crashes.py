@@ -34,11 +34,12 @@ async def campaign(folder: Path, *, seed: int, goal: Goal) -> Outcome:
     texts, kills = goal.texts, goal.kills
     plan = Plan(seed, texts, goal.within, shape=_SHAPE, manners=Manners(rate=goal.rate))
     async with running(plan, folder) as run:
-        trouble = Trouble(Keeper(run, armed=1 / goal.slack), kill_every=2.5 * goal.slack)
-        await trouble.keeper.begin()
+        keeper = Keeper(run, armed=1 / goal.slack, enough=kills)
+        trouble = Trouble(keeper, kill_every=2.5 * goal.slack)
+        await keeper.begin()
 
         def enough() -> bool:
-            return run.crowd.acked >= texts and trouble.keeper.kills >= kills and trouble.done.keys() >= DEEDS.keys()
+            return run.crowd.acked >= texts and keeper.kills >= kills and trouble.done.keys() >= DEEDS.keys()
 
         is_settled = await talk(run, trouble, enough=enough, calm=trouble.calm_down)
         codes = run.world.stop_children()

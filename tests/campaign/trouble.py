@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import os
 import signal
 import subprocess
@@ -30,6 +31,7 @@ from tests.campaign.history import Deed
 PLACES = ("api 1", "api 2", "worker 1")
 SKEWS = ("0", "600", "-600")
 _AWAY = ("relay: the database does not answer", "relay: The database cannot be reached")
+_MILDLY = 4.0  # times rarer than before, once as many have died as was wanted
 _LEASE_AND_MORE = 3.0  # seconds: a process that is stopped for so long has lost its leases
 
 
@@ -41,6 +43,7 @@ class Keeper:
     places: tuple[str, ...] = PLACES
     crash: bool = True
     armed: float = 1.0  #: share of the processes that get a point to die at
+    enough: float = math.inf  #: kills after which most of the time is left to the texts
     extra: Mapping[str, str] = field(default_factory=dict)
     skews: tuple[str, ...] = SKEWS
     pauses_at: str = ""  #: a point at which the first process stops, for ``pause_for`` seconds
@@ -55,6 +58,10 @@ class Keeper:
         points = list(POINTS)
         self.run.chance.shuffle(points)
         self._points = itertools.cycle(points)
+
+    @property
+    def has_killed_enough(self) -> bool:
+        return self.kills >= self.enough
 
     async def begin(self) -> None:
         for n, place in enumerate(self.places):
@@ -92,7 +99,7 @@ class Keeper:
         extra = {"CAMPAIGN_SKEW": skew, **self.extra}
         if self.pauses_at and place == self.places[0]:
             extra["CAMPAIGN_PAUSE"] = f"{self.pauses_at}:{self.run.chance.randrange(10, 30)}"
-        if self.crash and self.run.chance.random() < self.armed:
+        if self.crash and not self.has_killed_enough and self.run.chance.random() < self.armed:
             # Few points are reached often; those that are reached seldom strike the first time.
             point = next(self._points)
             often = point.startswith(("ingest", "door", "send", "mark", "receipt", "webhook"))
@@ -136,7 +143,8 @@ class Trouble:
     async def _kill(self, run: Run) -> None:
         """Whatever else is going on, somebody dies every few seconds."""
         while True:
-            await asyncio.sleep(self.kill_every * (0.5 + run.chance.random()))
+            mildly = _MILDLY if self.keeper.has_killed_enough else 1.0
+            await asyncio.sleep(mildly * self.kill_every * (0.5 + run.chance.random()))
             run.world.children[_anybody(run)].signal(signal.SIGKILL)
 
     async def _do(self, run: Run, name: str) -> None:
