@@ -43,7 +43,7 @@ class Book:
         if text == "STOP" and person not in self.stopped:
             self.stopped.add(person)
             self.owed[person] += self.confirms
-        elif text == "START":
+        elif text == "START" and person in self.stopped:
             self.stopped.discard(person)
             self.owed[person] = 0
 
@@ -113,6 +113,7 @@ class History:
         start = _NUMBERS * len(self.pools)
         name = f"pool {len(self.pools)}"
         self.pools.append(await self.rig.pool(name, numbers(_NUMBERS, start=start)))
+        await self.rig.epoch(self.pools[-1].bucket)  # now, and not by two doors of one bucket at once
         return True
 
     async def _open(self, one: int, other: int) -> bool:

@@ -66,10 +66,17 @@ def found() -> Iterator[Counter[str]]:
     assert found.keys() >= set(_ACTS), "some kind of step never found anything to do"
 
 
+#: A confirmation is under way while START takes the STOP back, and comes back after START has been said once more.
+BACK: list[Step] = [
+    ("say", 0, 0), ("race", 1, 0), ("start", 1, 0), ("cross", 0, 0), ("start", 1, 0), ("stop", 1, 0)
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("part", range(max(1, _IN_ALL // _PART)))
 @settings(max_examples=min(_PART, _IN_ALL), deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
 @example(steps=EVERY)
+@example(steps=BACK)
 async def test_nothing_begins_after_stop_but_one_confirmation_when_anything_may_happen(
     rig: Rig, found: Counter[str], part: int, steps: list[Step]
 ) -> None:
